@@ -1,0 +1,75 @@
+# The verbs of this project, the same on a laptop and in the pipeline. `make setup` is all that the others need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The examples' models and bentos stay in this folder, apart from a person's own store.
+export BENTOML_HOME ?= $(CURDIR)/.bentoml
+export BENTOML_DO_NOT_TRACK := true
+TIME_SCALE ?= 6
+OUT ?= out/rehearsal
+
+.PHONY: setup rehearse examples test test-slow test-r lint format cluster-test bench models requirements clean
+
+setup: $(VENV)/.done
+
+$(VENV)/.done: requirements/dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "canari needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+# The main job: the example models, imported, and version 2 released over version 1.
+rehearse: examples
+	$(BIN)/canari rehearse --stable diabetes:1 --candidate diabetes:2 --time-scale $(TIME_SCALE) --out $(OUT)
+
+examples: setup
+	$(BIN)/canari import models/diabetes/diabetes-1.rds --version 1
+	$(BIN)/canari import models/diabetes/diabetes-2.rds --version 2
+	$(BIN)/canari import models/diabetes/diabetes-3.rds --version 3
+	$(BIN)/canari import models/breast_cancer/breast-cancer-1.skops --version 1
+
+test: lint
+	$(BIN)/pytest -m "not slow and not cluster" -p tests.required
+
+# Rehearsals at full length.
+test-slow: setup
+	$(BIN)/pytest -m slow -p tests.required
+
+# Against the cluster that KUBECONFIG names.
+cluster-test: setup
+	$(BIN)/pytest -m cluster -p tests.required tests/cluster
+
+# The R package's own tests; needs R with testthat, randomForest and MASS.
+test-r:
+	r/check
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# Rates side by side with an empty server and plumber; needs wrk, and R with plumber.
+bench: examples
+	$(BIN)/python benchmarks/serving.py
+
+# Refit the examples; needs R with randomForest and MASS.
+models: setup
+	Rscript models/diabetes/train.R models/diabetes
+	$(BIN)/python models/breast_cancer/train.py
+
+# Pin every dependency, with hashes; needs uv.
+requirements:
+	for extra in pod gate; do \
+	  uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	    --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
+	uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --all-extras --group dev pyproject.toml -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) .bentoml out build dist

@@ -1,0 +1,74 @@
+"""The command line: one file a command, no logic of its own.
+
+A command's module is imported only when it runs, so that `canari --help` needs none of the extras.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import cast
+
+import click
+
+from canari import __version__
+from canari.errors import CanariError, ExitCode
+
+_COMMANDS = {
+    "gate": "canari.cli.gate:gate",
+    "import": "canari.cli.import_:import_",
+    "models": "canari.cli.models:models",
+    "predict": "canari.cli.predict:predict",
+    "rehearse": "canari.cli.rehearse:rehearse",
+    "serve": "canari.cli.serve:serve",
+    "show": "canari.cli.show:show",
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name].partition(":")
+        try:
+            command = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            if error.name and error.name.split(".")[0] == "canari":
+                raise
+            raise CanariError(
+                f"`canari {cmd_name}` needs {error.name!r}, which is not installed: pip install 'canari-serving[all]'"
+            ) from None
+        return cast(click.Command, command)
+
+
+@click.group(cls=_LazyGroup)
+@click.version_option(__version__, prog_name="canari")
+def cli() -> None:
+    """Take a fitted R or scikit-learn model into production: proved, load-tested, released as a canary."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 an error, 2 wrong usage, 10 failed or rolled back, 11 inconclusive."""
+    # BentoML reads this at import; only "true" is understood by its 1.4 releases.
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
+    try:
+        code = cli.main(arguments, standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.Abort:
+        code = 130  # what a shell reports after Ctrl-C
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except CanariError as error:
+        click.echo(f"canari: {error}", err=True)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.ERROR
+    sys.exit(int(code or 0))

@@ -1,0 +1,1 @@
+"""Reading R's serialization without running any of it."""
