@@ -1,0 +1,4 @@
+library(testthat)
+library(canari)
+
+test_check("canari")
