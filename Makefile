@@ -31,15 +31,15 @@ examples: setup
 	$(BIN)/canari import models/breast_cancer/breast-cancer-1.skops --version 1
 
 test: lint
-	$(BIN)/pytest -m "not slow and not cluster" -p tests.required
+	$(BIN)/python -m pytest -m "not slow and not cluster" -p tests.required
 
 # Rehearsals at full length.
 test-slow: setup
-	$(BIN)/pytest -m slow -p tests.required
+	$(BIN)/python -m pytest -m slow -p tests.required
 
 # Against the cluster that KUBECONFIG names.
 cluster-test: setup
-	$(BIN)/pytest -m cluster -p tests.required tests/cluster
+	$(BIN)/python -m pytest -m cluster -p tests.required tests/cluster
 
 # The R package's own tests; needs R with testthat, randomForest and MASS.
 test-r:
