@@ -1,0 +1,169 @@
+"""Rows as callers write them, checked against a signature and turned into the arrays that a model takes."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from canari.errors import InputError
+from canari.model import Feeds, Value
+from canari.signature import MISSING, Input
+
+# Beyond it a double no longer holds every integer.
+LARGEST_INTEGER = 2**53
+
+_SHOWN_LEVELS = 8
+_SHOWN_CHARACTERS = 40
+
+
+class CellError(InputError):
+    """One value that does not fit its column; `row` counts from 0, as in a JSON array."""
+
+    def __init__(self, column: Input, row: int, came: str) -> None:
+        self.column = column
+        self.row = row
+        self.reason = f"column {column.name!r}: expected {expected(column)}, came {came}"
+        super().__init__(f"row {row}, {self.reason}")
+
+
+def to_feeds(inputs: Sequence[Input], columns: Mapping[str, Sequence[Value]]) -> Feeds:
+    """Check n rows, given as one sequence a column, and turn them into arrays [n, 1].
+
+    A number, integer or boolean becomes float64 (0 or 1 for a boolean, NaN where missing), a category an object array of str
+    (`MISSING` where missing). A missing value is None, or NaN in a column of numbers. Columns that are no input are ignored.
+
+    Raises `CellError`, naming row (from 0), column, what was expected and what came, for: a missing value where the column
+    has none, an unknown level, a value of another type (a boolean is no number), a number that is infinite or beyond a
+    double, an integer with a fraction or beyond 2^53. Raises `InputError` for an absent column and for columns of
+    different lengths.
+    """
+    feeds: Feeds = {}
+    first: Input | None = None
+    for column in inputs:
+        values = columns.get(column.name)
+        if values is None:
+            raise InputError(f"column {column.name!r} is missing: expected {expected(column)} in each row")
+        if first is None:
+            first = column
+            rows = len(values)
+        elif len(values) != rows:
+            raise InputError(f"column {column.name!r} has {len(values)} values, column {first.name!r} has {rows}")
+        feeds[column.name] = _category(column, values) if column.kind == "category" else _number(column, values)
+    return feeds
+
+
+def expected(column: Input) -> str:
+    """What a column takes, in words."""
+    match column.kind:
+        case "number":
+            words = "a number"
+        case "integer":
+            words = "a whole number"
+        case "boolean":
+            words = "true or false"
+        case "category":
+            shown = ", ".join(repr(level) for level in column.levels[:_SHOWN_LEVELS])
+            more = len(column.levels) - _SHOWN_LEVELS
+            words = f"one of {shown}{f' and {more} more' if more > 0 else ''}" if column.levels else "a text"
+    return f"{words} or a missing value" if column.missing else words
+
+
+def came(value: object) -> str:
+    """A value in words, short: what a caller sees of their own input."""
+    match value:
+        case None:
+            return "a missing value"
+        case bool():
+            return "true" if value else "false"
+        case float() if math.isnan(value):
+            return "NaN"
+        case float() if math.isinf(value):
+            return "Inf" if value > 0 else "-Inf"
+        case dict():
+            return "an object"
+        case list() | tuple():
+            return "a list"
+        case str():
+            # Cut first: the representation of a long text is a long text.
+            return repr(value) if len(value) <= _SHOWN_CHARACTERS else f"{value[:_SHOWN_CHARACTERS]!r}..."
+        case int() if abs(value) > LARGEST_INTEGER:
+            # A very long integer has no decimal representation in Python.
+            return f"{value}, which is beyond 2^53" if abs(value) < 10**_SHOWN_CHARACTERS else "an integer beyond 2^53"
+        case _:
+            text = repr(value)
+            return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+
+
+_TYPES: Mapping[str, frozenset[type]] = {
+    "number": frozenset({float, int}),
+    "integer": frozenset({int}),
+    "boolean": frozenset({bool}),
+}
+
+
+def _number(column: Input, values: Sequence[Any]) -> npt.NDArray[np.float64]:
+    """Without a loop in Python where every value has the column's own type and none is missing."""
+    if _TYPES[column.kind].issuperset(map(type, values)):
+        try:
+            array = np.array(values, np.float64)
+        except OverflowError:  # an integer beyond any double
+            pass
+        else:
+            if column.kind == "integer":
+                fits = len(values) == 0 or (min(values) >= -LARGEST_INTEGER and max(values) <= LARGEST_INTEGER)
+            else:
+                fits = all(map(math.isfinite, values))
+            if fits:
+                return array.reshape(-1, 1)
+    return np.array([_one_number(column, row, value) for row, value in enumerate(values)], np.float64).reshape(-1, 1)
+
+
+def _one_number(column: Input, row: int, value: object) -> float:
+    if value is None or (isinstance(value, float) and math.isnan(value) and column.kind != "boolean"):
+        if column.missing:
+            return math.nan
+        _refuse(column, row, value)
+    if isinstance(value, bool):
+        if column.kind == "boolean":
+            return float(value)
+        _refuse(column, row, value)
+    if not isinstance(value, int | float) or column.kind == "boolean":
+        _refuse(column, row, value)
+    if column.kind == "integer":
+        if value != value // 1 or abs(value) > LARGEST_INTEGER:
+            _refuse(column, row, value)
+        return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        _refuse(column, row, value)
+    if math.isinf(number):
+        _refuse(column, row, value)
+    return number
+
+
+def _category(column: Input, values: Sequence[Any]) -> npt.NDArray[np.object_]:
+    """Without a loop in Python where every value is one of the levels."""
+    try:
+        known = bool(column.levels) and not set(values).difference(column.levels)
+    except TypeError:  # a list or an object, which cannot be hashed
+        known = False
+    if not known:
+        values = [_one_level(column, row, value) for row, value in enumerate(values)]
+    array = np.empty(len(values), np.object_)
+    array[:] = values
+    return array.reshape(-1, 1)
+
+
+def _one_level(column: Input, row: int, value: object) -> str:
+    if value is None and column.missing:
+        return MISSING
+    if not isinstance(value, str) or value == MISSING or (column.levels and value not in column.levels):
+        _refuse(column, row, value)
+    return value
+
+
+def _refuse(column: Input, row: int, value: object) -> NoReturn:
+    raise CellError(column, row, came(value))
