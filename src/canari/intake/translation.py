@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from canari.model import Checks, Feeds, Predictions
 from canari.signature import Input, Output, Source
 
@@ -18,6 +21,7 @@ class Translation:
     outputs: tuple[Output, ...]
     onnx: bytes
     evaluate: Callable[[Feeds], Predictions]
+    tied: Callable[[Feeds], npt.NDArray[np.bool_]] | None = None  # [n, labels]: where the source draws a class at random
     warnings: tuple[str, ...] = ()
 
 

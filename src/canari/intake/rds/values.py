@@ -21,7 +21,9 @@ class RObject:
 
     `value` by type: logical and integer int32 arrays (missing is `NA_INTEGER`), double float64, complex complex128, character
     list[str | None], raw bytes, list and expression list[RObject], symbol str, language and pairlist list[(tag or None,
-    RObject)] (a call's first element is its function), closure (environment, formals, body); None for the others.
+    RObject)] (a call's first element is its function), closure (environment, formals, body), builtin and special its name,
+    environment "R_GlobalEnv", "base", "R_EmptyEnv", "namespace:NAME", "package:NAME" or None for one without a name; None for
+    the others. Compiled code is read as the expression that it was compiled from, an argument without default as the symbol "".
     """
 
     type: str

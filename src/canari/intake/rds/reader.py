@@ -1,0 +1,456 @@
+"""R's serialization, as saveRDS writes it, as plain values.
+
+The format is that of R's own src/main/serialize.c ("R Internals", section 1.8), versions 2 and 3. Nothing in a file is
+evaluated; of environments, promises and external pointers only the fact that they are there is kept.
+
+A file may be hostile. Nested objects are read with an explicit stack, so that depth is bounded by `_MAX_DEPTH` and not by
+the interpreter's; everything that takes memory is counted first, and must fit a budget that grows with the file.
+"""
+
+import codecs
+import math
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from canari.errors import IntakeError
+from canari.intake.rds.decompress import decompress
+from canari.intake.rds.sources import Source, damaged, open_source
+from canari.intake.rds.values import NA_INTEGER, RObject
+
+_MAX_DEPTH = 5000  # R's own limit on nested expressions
+_RATIO = 250  # bytes of memory a byte of the file may take ...
+_FLOOR = 64 << 20  # ... besides these
+_OBJECT = 400  # bytes that one object takes at most, without its elements
+_STRING = 60
+
+# Type codes: those up to 25 are R's types, those from 238 on exist in files only.
+_SYMBOL, _PAIRLIST, _CLOSURE, _ENVIRONMENT, _PROMISE, _CALL = 1, 2, 3, 4, 5, 6
+_SPECIAL, _BUILTIN, _CHAR, _LOGICAL, _INTEGER, _DOUBLE, _COMPLEX = 7, 8, 9, 10, 13, 14, 15
+_CHARACTER, _DOTS, _LIST, _EXPRESSION, _BYTECODE, _POINTER, _WEAKREF, _RAW, _S4 = 16, 17, 19, 20, 21, 22, 23, 24, 25
+_ALTREP, _ATTRIBUTE_PAIRLIST, _ATTRIBUTE_CALL, _BYTECODE_REFERENCE, _BYTECODE_DEFINITION = 238, 239, 240, 243, 244
+_PERSISTENT, _PACKAGE, _NAMESPACE, _NULL, _REFERENCE = 247, 248, 249, 254, 255
+_CONSTANTS = {
+    241: ("environment", "base"),
+    242: ("environment", "R_EmptyEnv"),
+    250: ("environment", "namespace:base"),
+    251: ("symbol", ""),  # an argument without a default
+    252: ("symbol", "R_UnboundValue"),
+    253: ("environment", "R_GlobalEnv"),
+}
+_HAS_ATTRIBUTES, _HAS_TAG = 0x200, 0x400
+_BYTES, _LATIN1, _UTF8 = 0x2000, 0x4000, 0x8000  # a string's encoding
+
+Reading: TypeAlias = Generator["Reading", Any, Any]  # yields what must be read first, returns what it has read
+
+
+def read(data: bytes, *, limit: int = 2 << 30) -> RObject:
+    """Read the content of an `.rds` file: one R object, compressed with gzip, bzip2, xz or not at all.
+
+    Neither the decompressed data nor the values made from them may take more than `limit` bytes, nor more than 64 MiB and
+    250 times the file. Raises `IntakeError` for anything that R would not have written.
+    """
+    budget = min(limit, _FLOOR + _RATIO * len(data))
+    return _Reader(open_source(decompress(data, budget)), budget).read()
+
+
+@dataclass(slots=True)
+class _Definition:
+    """A part of a compiled expression that is used again: its elements from one on, and the memory that each use takes."""
+
+    type: str
+    pairs: list[tuple[str | None, RObject]] | None = None  # None until it has been read whole
+    start: int = 0
+    attributes: dict[str, RObject] | None = None
+    cost: int = 0
+
+
+class _Reader:
+    def __init__(self, source: Source, budget: int) -> None:
+        self._source = source
+        self._budget = budget
+        self._spent = 0
+        self._references: list[RObject] = []
+        self._null = RObject("NULL")
+        self._constants = {code: RObject(kind, value) for code, (kind, value) in _CONSTANTS.items()}
+        self._native_encoding = "utf-8"
+
+    def read(self) -> RObject:
+        """The file's one object."""
+        self._header()
+        stack: list[Reading] = [self._object(self._source.integer())]
+        result = None
+        while stack:
+            try:
+                first = stack[-1].send(result)
+            except StopIteration as done:
+                stack.pop()
+                result = done.value
+                continue
+            if len(stack) == _MAX_DEPTH:
+                raise IntakeError(
+                    f"objects are nested more than {_MAX_DEPTH} deep at byte {self._source.position} of the decompressed data"
+                )
+            stack.append(first)
+            result = None
+        self._source.end()
+        assert isinstance(result, RObject)  # noqa: S101  # what `_object` returns
+        return result
+
+    def _header(self) -> None:
+        version = self._source.integer()
+        self._source.integer()  # the version of R that wrote it
+        self._source.integer()  # the oldest that can read it
+        if version not in (2, 3):
+            raise IntakeError(f"the file is written in version {version} of R's serialization; versions 2 and 3 can be read")
+        if version == 3:
+            name = self._source.text(self._source.integer()).decode("ascii", "replace")
+            try:
+                self._native_encoding = codecs.lookup(name).name
+                "".encode(self._native_encoding)  # some codecs are not for text
+            except (LookupError, ValueError):
+                raise damaged(self._source.position, "the name of a text encoding", repr(name[:40])) from None
+
+    def _wrong(self, expected: str, found: str) -> IntakeError:
+        return damaged(self._source.position, expected, found)
+
+    def _spend(self, size: int) -> None:
+        self._spent += size
+        if self._spent > self._budget:
+            raise IntakeError(
+                f"the file's content would take more than {self._budget} bytes of memory, so it was not read beyond "
+                f"byte {self._source.position} of the decompressed data"
+            )
+
+    def _new(self, kind: str, value: Any = None, attributes: dict[str, RObject] | None = None) -> RObject:
+        self._spend(_OBJECT)
+        return RObject(kind, value, {} if attributes is None else attributes)
+
+    def _length(self) -> int:
+        n = self._source.integer()
+        if n == -1:  # a long vector: two halves follow
+            high, low = self._source.integer(), self._source.integer()
+            n = (high << 32) + (low & 0xFFFFFFFF)
+        if n < 0:
+            raise self._wrong("a length", str(n))
+        return n
+
+    def _object(self, flags: int) -> Reading:
+        """Any object whose flags have been read."""
+        code = flags & 255
+        plain = self._plain(code, flags)
+        if plain is not None:
+            if code in _PLAIN_WITH_ATTRIBUTES and flags & _HAS_ATTRIBUTES:
+                plain.attributes = yield self._attributes()
+            return plain
+        if code in (_PAIRLIST, _CALL, _DOTS):
+            return (yield self._pairs(flags))
+        if code in (_CLOSURE, _PROMISE):
+            return (yield self._closure_or_promise(flags))
+        if code in (_LIST, _EXPRESSION):
+            found = self._new("list" if code == _LIST else "expression", (yield self._elements()))
+        elif code == _ENVIRONMENT:
+            return (yield self._environment())
+        elif code == _BYTECODE:
+            found = yield self._bytecode()
+        elif code == _POINTER:
+            found = self._remember(self._new("externalptr"))
+            for _ in ("protected", "tag"):
+                yield self._object(self._source.integer())
+        elif code == _ALTREP:
+            return (yield self._altrep())
+        else:
+            raise self._wrong("an R object", f"the type code {code}")
+        if flags & _HAS_ATTRIBUTES:
+            found.attributes = yield self._attributes()
+        return found
+
+    def _plain(self, code: int, flags: int) -> RObject | None:
+        """An object that contains no others, without its attributes; None where it is of another type."""
+        source = self._source
+        if code == _NULL:
+            return self._null
+        if code == _REFERENCE:
+            index = flags >> 8 or source.integer()
+            if not 1 <= index <= len(self._references):
+                raise self._wrong(f"a reference to one of the {len(self._references)} objects so far", str(index))
+            return self._references[index - 1]
+        if code == _CHARACTER:
+            return self._new("character", self._strings())
+        if code == _SYMBOL:
+            name = self._string(source.integer())
+            return self._remember(self._new("symbol", "NA" if name is None else name))
+        if code in (_LOGICAL, _INTEGER):
+            return self._new("logical" if code == _LOGICAL else "integer", source.integers(self._counted(4)))
+        if code == _DOUBLE:
+            return self._new("double", source.doubles(self._counted(8)))
+        if code == _COMPLEX:
+            return self._new("complex", source.complexes(self._counted(16)))
+        if code == _RAW:
+            return self._new("raw", source.raw(self._counted(1)))
+        if code in _CONSTANTS:
+            return self._constants[code]
+        if code in (_PACKAGE, _NAMESPACE):
+            if source.integer() != 0:
+                raise self._wrong("the name of a package", "a vector with names")
+            name = next(iter(self._strings()), None)
+            return self._remember(self._new("environment", f"namespace:{name}" if code == _NAMESPACE else name))
+        if code in (_BUILTIN, _SPECIAL):
+            name = source.text(source.integer()).decode("utf-8", "backslashreplace")
+            return self._new("builtin" if code == _BUILTIN else "special", name)
+        if code == _WEAKREF:
+            return self._remember(self._new("weakref"))
+        if code == _S4:
+            return self._new("S4")
+        if code == _PERSISTENT:
+            raise IntakeError("the file was saved with a refhook: it refers to objects that are not in it")
+        return None
+
+    def _counted(self, size: int) -> int:
+        n = self._length()
+        self._source.require(n, size)
+        self._spend(n * size)
+        return n
+
+    def _remember(self, found: RObject) -> RObject:
+        self._references.append(found)
+        return found
+
+    def _strings(self) -> list[str | None]:
+        n = self._length()
+        self._source.require(n)
+        self._spend(8 * n)
+        return [self._string(self._source.integer()) for _ in range(n)]
+
+    def _string(self, flags: int) -> str | None:
+        if flags & 255 != _CHAR:
+            raise self._wrong("a string", f"the type code {flags & 255}")
+        n = self._source.integer()
+        if n == -1:
+            return None
+        if n < 0:
+            raise self._wrong("the length of a string", str(n))
+        content = self._source.text(n)
+        self._spend(_STRING + n)
+        if content.isascii():
+            return content.decode("ascii")
+        if flags & _BYTES:
+            return content.decode("ascii", "backslashreplace")  # as R prints such a string
+        encoding = "utf-8" if flags & _UTF8 else "latin-1" if flags & _LATIN1 else self._native_encoding
+        try:
+            return content.decode(encoding)
+        except ValueError:
+            raise self._wrong(f"text in {encoding}", f"{content[:40].decode('latin-1')!a} before it") from None
+
+    def _elements(self) -> Reading:
+        n = self._length()
+        self._source.require(n)
+        self._spend(8 * n)
+        elements: list[RObject] = []
+        for _ in range(n):
+            elements.append((yield from self._nested()))
+        return elements
+
+    def _nested(self) -> Reading:
+        """One object; only those that contain others cost a place on the stack."""
+        flags = self._source.integer()
+        if not flags & _HAS_ATTRIBUTES or flags & 255 not in _PLAIN_WITH_ATTRIBUTES:
+            plain = self._plain(flags & 255, flags)
+            if plain is not None:
+                return plain
+        return (yield self._object(flags))
+
+    def _attributes(self) -> Reading:
+        found = yield self._object(self._source.integer())
+        return self._as_attributes(found)
+
+    def _as_attributes(self, found: RObject) -> dict[str, RObject]:
+        if found.is_null:
+            return {}
+        if found.type != "pairlist":
+            raise self._wrong("attributes", found.type)
+        return {tag: value for tag, value in reversed(found.value) if tag is not None}
+
+    def _tag(self) -> Reading:
+        found = yield self._object(self._source.integer())
+        if found.is_null:
+            return None
+        if found.type != "symbol":
+            raise self._wrong("a name", found.type)
+        return found.value
+
+    def _pairs(self, flags: int) -> Reading:
+        """A pairlist or a call: cell by cell along its chain, so that length is not depth."""
+        kind = "language" if flags & 255 == _CALL else "pairlist"
+        pairs: list[tuple[str | None, RObject]] = []
+        attributes: dict[str, RObject] | None = None
+        while flags & 255 in (_PAIRLIST, _CALL, _DOTS):
+            self._spend(64)
+            own = (yield self._attributes()) if flags & _HAS_ATTRIBUTES else {}
+            attributes = own if attributes is None else attributes
+            tag = (yield self._tag()) if flags & _HAS_TAG else None
+            pairs.append((tag, (yield from self._nested())))
+            flags = self._source.integer()
+        if flags & 255 != _NULL:  # a chain may end in another object, as the state of an ALTREP vector does
+            pairs.append((None, (yield self._object(flags))))
+        return self._new(kind, pairs, attributes)
+
+    def _closure_or_promise(self, flags: int) -> Reading:
+        attributes = (yield self._attributes()) if flags & _HAS_ATTRIBUTES else {}
+        environment = (yield from self._nested()) if flags & _HAS_TAG else self._null
+        formals_or_value = yield from self._nested()
+        body = yield from self._nested()
+        if flags & 255 == _PROMISE:
+            return self._new("promise", None, attributes)
+        return self._new("closure", (environment, formals_or_value, body), attributes)
+
+    def _environment(self) -> Reading:
+        found = self._remember(self._new("environment"))
+        self._source.integer()  # whether it is locked
+        spent = self._spent
+        known = len(self._references)
+        for _ in ("enclosing environment", "frame", "hash table"):
+            yield self._object(self._source.integer())
+        # They are not kept, except for what can be referred to later.
+        self._spent = spent + _OBJECT * (len(self._references) - known)
+        found.attributes = yield self._attributes()
+        return found
+
+    def _bytecode(self) -> Reading:
+        """Compiled code, as the expression that it was compiled from."""
+        self._source.integer()  # the number of definitions
+        return (yield self._bytecode_body({}))
+
+    def _bytecode_body(self, definitions: dict[int, _Definition]) -> Reading:
+        yield self._object(self._source.integer())  # the instructions
+        n = self._source.integer()
+        self._source.require(n)
+        expression = self._null
+        for i in range(n):  # the constants, of which the first is the expression
+            code = self._source.integer()
+            constant = yield (self._bytecode_body(definitions) if code == _BYTECODE else self._bytecode_pairs(code, definitions))
+            if i == 0:
+                expression = constant
+        return expression
+
+    def _bytecode_pairs(self, code: int, definitions: dict[int, _Definition]) -> Reading:
+        """A constant of compiled code: a pairlist or call that may be defined in one place and used again in others."""
+        pairs: list[tuple[str | None, RObject]] = []
+        attributes: dict[str, RObject] | None = None
+        kind: str | None = None
+        open_definitions: list[_Definition] = []
+        spent = self._spent
+        while code in _BYTECODE_CELLS:
+            definition: _Definition | None = None
+            if code == _BYTECODE_DEFINITION:
+                number, code = self._source.integer(), self._source.integer()
+                if code not in _BYTECODE_CELLS or code == _BYTECODE_DEFINITION:
+                    raise self._wrong("a call or pairlist in compiled code", f"the type code {code}")
+                definition = definitions[number] = _Definition("")
+                open_definitions.append(definition)
+            cell_kind = "language" if code in (_CALL, _ATTRIBUTE_CALL) else "pairlist"
+            own = (yield self._attributes()) if code in (_ATTRIBUTE_CALL, _ATTRIBUTE_PAIRLIST) else {}
+            if definition is not None:
+                definition.type, definition.start, definition.attributes = cell_kind, len(pairs), own
+            if kind is None:
+                kind, attributes = cell_kind, own
+            self._spend(64)
+            tag = yield self._tag()
+            pairs.append((tag, (yield self._bytecode_pairs(self._source.integer(), definitions))))
+            code = self._source.integer()
+        if code == _BYTECODE_REFERENCE:
+            rest = self._used_again(definitions)
+            if kind is None:
+                return rest
+            pairs.extend(rest.value)
+        else:  # the code only says that it is something else
+            rest = yield from self._nested()
+            if kind is None:
+                return rest
+            if not rest.is_null:
+                pairs.append((None, rest))
+        for definition in open_definitions:
+            definition.pairs, definition.cost = pairs, self._spent - spent
+        return self._new(kind, pairs, attributes)
+
+    def _used_again(self, definitions: dict[int, _Definition]) -> RObject:
+        number = self._source.integer()
+        definition = definitions.get(number)
+        if definition is None or definition.pairs is None:
+            raise self._wrong("a part of compiled code that has been defined", f"number {number}")
+        # Counted as if it were copied, so that parts that use parts cannot grow without bound for those who walk them.
+        self._spend(definition.cost + 64 * len(definition.pairs))
+        return self._new(definition.type, definition.pairs[definition.start :], definition.attributes)
+
+    def _altrep(self) -> Reading:
+        """A vector in one of R's compact forms."""
+        info = yield self._object(self._source.integer())
+        state = yield self._object(self._source.integer())
+        attributes = self._as_attributes((yield self._object(self._source.integer())))
+        name = (
+            next((value.value for _, value in info.value or [] if value.type == "symbol"), None)
+            if info.type == "pairlist"
+            else None
+        )
+        parts = [part for _, part in _parts(state)]
+        if name in ("compact_intseq", "compact_realseq") and state.type == "double" and len(state.value) == 3:
+            integers = name == "compact_intseq"
+            value = self._sequence(*state.value.tolist(), largest=2**31 - 1 if integers else math.inf)
+            found = self._new("integer", value.astype(np.int32)) if integers else self._new("double", value)
+        elif name == "deferred_string" and parts and parts[0].type in ("integer", "double"):
+            scipen = parts[1].value if len(parts) > 1 and parts[1].type == "integer" else np.zeros(1)
+            self._spend(len(parts[0].value) * (_STRING + 24))
+            found = self._new("character", _as_strings(parts[0], int(scipen[0]) if len(scipen) else 0))
+        elif name is not None and name.startswith("wrap_") and parts:
+            found = self._new(parts[0].type, parts[0].value, parts[0].attributes)
+        elif name is not None:
+            raise IntakeError(f"the file holds a vector in a compact form ({name[:60]!r}) that its own package must read")
+        else:
+            raise self._wrong("a compact vector", info.type)
+        found.attributes = attributes or found.attributes
+        return found
+
+    def _sequence(self, n: float, first: float, step: float, *, largest: float) -> npt.NDArray[np.float64]:
+        last = first + step * (n - 1)
+        if not (0 <= n < 2**53 and n == int(n) and math.isfinite(first + last) and max(abs(first), abs(last)) <= largest):
+            raise self._wrong("a sequence", f"{n} numbers from {first} by {step}")
+        self._spend(24 * int(n))
+        return first + step * np.arange(int(n), dtype=np.float64)
+
+
+_PLAIN_WITH_ATTRIBUTES = frozenset((_CHARACTER, _LOGICAL, _INTEGER, _DOUBLE, _COMPLEX, _RAW, _BUILTIN, _SPECIAL, _WEAKREF, _S4))
+_BYTECODE_CELLS = frozenset((_PAIRLIST, _CALL, _ATTRIBUTE_PAIRLIST, _ATTRIBUTE_CALL, _BYTECODE_DEFINITION))
+
+
+def _parts(state: RObject) -> Iterator[tuple[str | None, RObject]]:
+    if state.type == "pairlist":
+        yield from state.value
+    elif state.type == "list":
+        yield from ((None, part) for part in state.value)
+
+
+def _as_strings(numbers: RObject, scipen: int) -> list[str | None]:
+    """What `as.character` makes of integers or doubles."""
+    if numbers.type == "integer":
+        return [None if value == NA_INTEGER else str(value) for value in numbers.value.tolist()]
+    # NA is the NaN with 1954 in its lower word.
+    missing = (numbers.value.view(np.uint64) & np.uint64(0xFFFFFFFF)) == 1954
+    return [
+        None if na and math.isnan(value) else _number_as_string(value, scipen)
+        for value, na in zip(numbers.value.tolist(), missing.tolist(), strict=True)
+    ]
+
+
+def _number_as_string(value: float, scipen: int) -> str:
+    """A double with at most 15 significant digits, in whichever of fixed and scientific notation is shorter (R's rule)."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Inf" if value > 0 else "-Inf"
+    mantissa, _, exponent = f"{value:.14e}".partition("e")
+    mantissa = mantissa.rstrip("0").rstrip(".")
+    scientific = f"{mantissa}e{int(exponent):+03d}"
+    decimals = max(0, len(mantissa.lstrip("-").replace(".", "")) - 1 - int(exponent))
+    fixed = f"{value:.{decimals}f}"
+    return fixed if len(fixed) <= len(scientific) + scipen else scientific

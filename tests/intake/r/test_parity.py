@@ -1,0 +1,149 @@
+"""Every kind of model that is supported predicts what R predicts: the limit is 1e-9, what is reached 1e-12."""
+
+import csv
+import hashlib
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from canari.intake.proof import prove
+from canari.intake.r import read_r
+from canari.intake.translation import Fitted
+from canari.runtime.feeds import to_feeds
+from canari.runtime.onnx import OnnxRuntime
+from canari.signature import Signature
+from tests.intake.conftest import SCRIPT
+
+NAMES = re.findall(r'^(?:linear|generalized|forest|write_model)\("([^"]+)"', SCRIPT.read_text(), re.MULTILINE)
+REACHED = 1e-12
+
+
+def read(path: Path) -> tuple[Fitted, Signature]:
+    data = path.read_bytes()
+    fitted = read_r(data, hashlib.sha256(data).hexdigest())
+    translation = fitted.translation
+    signature = Signature(name="model", version="1", inputs=translation.inputs, outputs=translation.outputs, source=fitted.source)
+    return fitted, signature
+
+
+def columns_of(path: Path) -> dict[str, list[str]]:
+    with path.open() as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def test_there_are_models_of_every_class() -> None:
+    assert len(NAMES) > 100
+    assert {name.partition("-")[0] for name in NAMES} == {"lm", "aov", "glm", "rf"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_predicts_what_r_wrote_down(name: str, fitted: Path) -> None:
+    model, signature = read(fitted / f"{name}.rds")
+    assert model.checks is not None
+    proof = prove(signature, model.translation, model.checks)
+    assert proof.worst <= REACHED
+    assert proof.worst_evaluator <= REACHED
+    # R's own text of its predictions, which our reader of .rds has no part in.
+    expected = columns_of(fitted / f"{name}.tsv")
+    predictions = OnnxRuntime(signature, model.translation.onnx).predict(to_feeds(signature.inputs, model.checks.rows))
+    found = {
+        column: predictions[output.name][:, i].tolist() for output in signature.outputs for i, column in enumerate(output.columns)
+    }
+    assert list(found) == list(expected)
+    for column, texts in expected.items():
+        if column == "class":
+            different = sum(
+                ours != (None if theirs == "NA" else theirs) for ours, theirs in zip(found[column], texts, strict=True)
+            )
+            assert different <= proof.ties
+            continue
+        theirs = np.array([np.nan if text in ("NA", "NaN") else float(text) for text in texts])
+        np.testing.assert_array_equal(np.isnan(theirs), np.isnan(found[column]))
+        np.testing.assert_allclose(found[column], theirs, rtol=REACHED, atol=REACHED)
+
+
+def test_missing_values_are_answered_where_r_answers_them(fitted: Path) -> None:
+    formula, _ = read(fitted / "rf-factors.rds")
+    matrix, _ = read(fitted / "rf-factors-xy.rds")
+    assert {column.missing for column in formula.translation.inputs} == {True}
+    assert {column.missing for column in matrix.translation.inputs} == {False}
+
+
+def test_ties_are_counted_and_lie_among_the_tied_classes(fitted: Path) -> None:
+    model, signature = read(fitted / "rf-even-ties.rds")
+    assert model.checks is not None
+    assert prove(signature, model.translation, model.checks).ties > 10
+
+
+def test_only_the_columns_of_the_formula_are_inputs(fitted: Path) -> None:
+    model, _ = read(fitted / "lm-more-columns.rds")
+    assert [column.name for column in model.translation.inputs] == ["wt"]
+    assert model.checks is not None
+    assert list(model.checks.rows) == ["wt"]
+
+
+def test_the_model_s_levels_come_first_and_shares_are_of_the_person_s_rows(fitted: Path) -> None:
+    model, _ = read(fitted / "lm-three-factors.rds")
+    wool, tension = model.translation.inputs
+    assert wool.levels == ("A", "B")
+    assert tension.levels == ("L", "M", "H")
+    assert tension.shares == pytest.approx((1 / 3, 1 / 3, 1 / 3))
+
+
+def test_a_range_leaves_out_the_probes(fitted: Path) -> None:
+    model, _ = read(fitted / "lm-single.rds")
+    assert model.translation.inputs[0].range == (1.513, 5.424)
+
+
+REFUSALS = {
+    "free-variable": "'k', which is no column",
+    "own-function": "own()",
+    "mean": "mean() depends on all rows",
+    "cut-by-rows": "cut(wt, 3)",
+    "poly-inside": "poly(wt, 2)",
+    "scale-inside": "scale(wt)",
+    "ns-inside": "ns(wt, 3)",
+    "offset-vector": "rep(0.3, 32)",
+    "matrix-response": "mlm/lm",
+    "robust": "rlm/lm",
+    "local": "'loess', which is not supported; supported are lm, ",
+    "no-input": "uses no column",
+    "dollar": "mtcars",
+    "own-link": "'mine'",
+    "text-order": 'maker < "M"',
+    "matrix-column": "'m' is a matrix",
+    "forest-without-trees": "keep.forest = TRUE",
+    "forest-unsupervised": "unsupervised",
+    "forest-text": "make it a factor",
+    "date": "'d' of the bundle's 'rows' is of class 'Date'",
+}
+
+
+def test_each_refusal_is_expected(fitted: Path) -> None:
+    assert {path.stem for path in (fitted / "refused").glob("*.rds")} == set(REFUSALS)
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_refuses_by_name_what_is_not_translated(name: str, fitted: Path) -> None:
+    from canari.errors import IntakeError
+
+    with pytest.raises(IntakeError, match=re.escape(REFUSALS[name])):
+        read(fitted / "refused" / f"{name}.rds")
+
+
+@pytest.mark.parametrize("name", ["lm", "glm", "forest", "factors"])
+def test_a_bare_model_is_read_without_checks(name: str, fitted: Path) -> None:
+    model, signature = read(fitted / "bare" / f"{name}.rds")
+    assert model.checks is None
+    OnnxRuntime(signature, model.translation.onnx)
+
+
+def test_a_bare_model_tells_kinds_and_levels(fitted: Path) -> None:
+    model, _ = read(fitted / "bare" / "factors.rds")
+    ordered, text, number = model.translation.inputs
+    assert (ordered.name, ordered.levels) == ("carb_o", ("1", "2", "3", "4"))
+    assert (text.name, text.levels) == ("maker", ("H", "M", "T", "other"))
+    assert (number.kind, number.missing) == ("number", True)
