@@ -95,8 +95,8 @@ def _included(project: Path) -> Iterator[Path]:
         raise UsageError(f"{bentofile}: {' '.join(str(error).split())}") from None
     requirements = (recipe.get("python") or {}).get("requirements_txt")
     include = [*(recipe.get("include") or ["*"]), f"/{_BENTOFILE}", *([f"/{requirements}"] if requirements else [])]
-    chosen = pathspec.PathSpec.from_lines("gitwildmatch", include)
-    left_out = pathspec.PathSpec.from_lines("gitwildmatch", recipe.get("exclude") or [])
+    chosen = pathspec.PathSpec.from_lines("gitignore", include)
+    left_out = pathspec.PathSpec.from_lines("gitignore", recipe.get("exclude") or [])
     for folder, folders, files in os.walk(project):
         folders[:] = sorted(name for name in folders if name not in (".git", ".venv", "venv", "__pycache__"))
         for name in sorted(files):
