@@ -1,0 +1,155 @@
+"""A whole gate, as `canari gate run` does it: rows, predictions, load, verdict."""
+
+import subprocess
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from canari.errors import CanariError, UsageError
+from canari.gate import recording
+from canari.gate.http import NoAnswerError
+from canari.gate.judging import judge_load
+from canari.gate.plan import Load, LoadPlan
+from canari.gate.predictions import RULES, Comparison, compare, judge_predictions
+from canari.gate.rows import GENERATED, ask_signature, check_some, generate, read_csv, records
+from canari.gate.rules import Rules
+from canari.gate.verdict import Dropped, RuleResult, Verdict, Version, combine
+from canari.signature import Signature
+
+VERDICT = "verdict.json"
+REQUESTS = "requests.ndjson"
+PREDICTIONS = "predictions.json"
+
+_ATTEMPTS = 2
+_START_SECONDS = 30  # for the load's process to import and to judge nothing
+_POLITE_SECONDS = 3.0  # for the candidate to say its name; its silence is judged by the load
+
+
+def run_gate(
+    baseline_url: str,
+    candidate_url: str,
+    rules: Rules,
+    out: Path,
+    *,
+    rows_file: Path | None = None,
+    seed: int = 0,
+    baseline_name: str | None = None,
+    candidate_name: str | None = None,
+) -> Verdict:
+    """Measure both servers side by side and judge; writes `verdict.json`, `requests.ndjson` and `predictions.json` into `out`.
+
+    With `rows_file` its rows are sent and their predictions compared; else rows are drawn from the baseline's signature. Raises
+    `CanariError` where the baseline cannot be measured: then `out` holds no verdict.
+    """
+    _prepare(out)
+    try:
+        baseline = ask_signature(baseline_url, rules.timeout_s)
+    except NoAnswerError as error:
+        raise CanariError(f"the baseline cannot be measured: {error}") from None
+    candidate: Signature | None = None
+    with suppress(NoAnswerError):
+        candidate = ask_signature(candidate_url, min(rules.timeout_s, _POLITE_SECONDS))
+    results: list[RuleResult] = []
+    if rows_file is None:
+        columns = check_some(generate(baseline.inputs, GENERATED, seed))
+        predictions = "not compared: no rows were given"
+    else:
+        columns = read_csv(rows_file, baseline.inputs)
+        comparison = compare(baseline_url, candidate_url, columns, baseline, candidate or baseline, timeout=rules.timeout_s)
+        if candidate is None:
+            # Taken for one of the baseline's kind: that it answers otherwise is then no fault of its own.
+            comparison = msgspec.structs.replace(comparison, refused=False)
+        (out / PREDICTIONS).write_bytes(msgspec.json.encode(comparison))
+        results += judge_predictions(comparison, rules, seed)
+        predictions = _say(comparison, rules)
+    plan = LoadPlan(
+        urls={"baseline": baseline_url, "candidate": candidate_url},
+        rows=records(columns),
+        rate=rules.rate,
+        arrivals=rules.arrivals,
+        duration_s=rules.duration_s,
+        warmup_s=rules.warmup_s,
+        timeout_s=rules.timeout_s,
+        seed=seed,
+        locustfile=rules.locustfile,
+        recording=str(out / REQUESTS),
+    )
+    attempts = 0
+    while True:
+        attempts += 1
+        load = _send(plan)
+        requests = recording.read(out / REQUESTS)
+        measured = judge_load(requests, load, rules)
+        if not any(request.arm == "baseline" and request.error is None for request in requests):
+            raise CanariError(f"the baseline cannot be measured: {_first_error(requests)}")
+        # What a starved generator left open says nothing of the candidate, so it may be measured once more.
+        if attempts == _ATTEMPTS or not measured.starved or combine(measured.results) != "inconclusive":
+            break
+    results += measured.results
+    verdict = Verdict(
+        outcome=combine(results),
+        rules=tuple(results),
+        baseline=_version(baseline_name, baseline, baseline_url),
+        candidate=_version(candidate_name, candidate, candidate_url),
+        seed=seed,
+        started=datetime.fromtimestamp(load.started, UTC).isoformat(timespec="milliseconds"),
+        duration_s=rules.duration_s,
+        rate=rules.rate,
+        generator=measured.generator,
+        attempts=attempts,
+        dropped=Dropped(warmup=measured.warmup, warmup_s=rules.warmup_s),
+        predictions=predictions,
+        rules_file=rules.file,
+        rules_sha256=rules.sha256,
+    )
+    verdict.save(out / VERDICT)
+    return verdict
+
+
+def _prepare(out: Path) -> None:
+    """A directory without the results of an earlier gate, which must not be taken for this one's."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in (VERDICT, REQUESTS, PREDICTIONS):
+            (out / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be written: {error.strerror}") from None
+
+
+def _send(plan: LoadPlan) -> Load:
+    """Run the load in a process of its own: Locust changes the one that it runs in."""
+    longest = plan.duration_s + 2 * plan.timeout_s + _START_SECONDS
+    with subprocess.Popen(
+        [sys.executable, "-m", "canari.gate.load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            out, err = process.communicate(msgspec.json.encode(plan), timeout=longest)
+        except subprocess.TimeoutExpired:
+            raise CanariError(f"the load generator did not end within {longest:g} s") from None
+        finally:
+            process.kill()
+    if process.returncode:
+        said = err.decode("utf-8", "replace").strip().splitlines()
+        message = said[-1] if said else f"the load generator ended with {process.returncode}"
+        raise (UsageError if process.returncode == UsageError.exit_code else CanariError)(message)
+    return msgspec.json.decode(out.splitlines()[-1], type=Load)
+
+
+def _first_error(requests: list[recording.Request]) -> str:
+    errors = [request.error for request in requests if request.arm == "baseline" and request.error]
+    return f"none of its {len(errors)} requests had a good answer, the first: {errors[0]}" if errors else "no request was sent"
+
+
+def _say(comparison: Comparison, rules: Rules) -> str:
+    if comparison.failure is not None:
+        return f"not compared: {comparison.failure}"
+    judged = [name for name in RULES if name in rules.limits]
+    return f"compared on {comparison.rows} rows" + ("" if judged else "; no rule judges them")
+
+
+def _version(name: str | None, signature: Signature | None, url: str) -> Version:
+    said = signature.tag if signature else url
+    return Version(name=name or said, version=signature.version if signature else None, url=url)
