@@ -1,0 +1,224 @@
+"""What a rehearsal found, for a person: a self-contained HTML page and a table on the screen."""
+
+import collections
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from canari.gate.predictions import Comparison
+from canari.gate.recording import to_table
+from canari.gate.verdict import RuleResult, combine
+from canari.model import Value
+from canari.rehearsal.outcome import StepRule
+from canari.rehearsal.rehearse import GateRun, Rehearsal
+from canari.rehearsal.report import charts
+
+_STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}
+_MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?"}
+_NO_ANSWER = "no answer"
+
+
+def write_report(rehearsal: Rehearsal, out: Path) -> Path:
+    """Write `report.html` into `out`; the page needs no network."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("canari.rehearsal", "report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(value=value_text, interval=interval_text, limit=limit_text)
+    page = environment.get_template("report.html.jinja").render(**_content(rehearsal))
+    path = out / "report.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def print_summary(rehearsal: Rehearsal, console: Console) -> None:
+    """One table: what each rule measured at each step; then the callers' account, what a person must know and the decision."""
+    verdict = rehearsal.verdict
+    console.print()
+    console.print(_rule_table(verdict.rules))
+    console.print()
+    for rule in verdict.rules:
+        if rule.outcome != "pass":
+            console.print(Text.assemble((rule.outcome, _STYLES[rule.outcome]), f"  {rule.name} ({rule.step}): {rule.why}"))
+    calls = verdict.calls
+    by_arm = ", ".join(f"{arm} {count.answered:,} (+{count.failed:,} failed)" for arm, count in calls.by_arm.items())
+    sent = f"{calls.sent:,} requests sent, {calls.answered:,} answered, {calls.failed:,} failed"
+    console.print(f"callers: {sent}; by arm: {by_arm}", soft_wrap=True)
+    if verdict.outcome == "fail" and rehearsal.comparison and not rehearsal.gates:
+        _print_rows(rehearsal.comparison, verdict.stable, verdict.candidate, console)
+    for change in verdict.breaking:
+        console.print(f"[yellow]a caller of {verdict.stable} would notice:[/] {change}", soft_wrap=True)
+    for tag in verdict.unproved:
+        console.print(
+            f"[bold red]{tag} is UNPROVED[/]: its predictions were never compared with the source's own", soft_wrap=True
+        )
+    console.print(Text.assemble((verdict.decision.upper(), _STYLES[verdict.outcome]), ": ", verdict.reason), soft_wrap=True)
+
+
+def _rule_table(rules: Sequence[StepRule]) -> Table:
+    """A line a rule, a column a step; a rule's limit is the same at each."""
+    steps = list(dict.fromkeys(rule.step for rule in rules))
+    table = Table("rule", "limit", *steps, box=None, pad_edge=False)
+    table.columns[0].no_wrap = True
+    for name in dict.fromkeys(rule.name for rule in rules):
+        mine = {rule.step: rule for rule in rules if rule.name == name}
+        cells = [Text(f"{_MARKS[r.outcome]} {value_text(r)}", _STYLES[r.outcome]) if (r := mine.get(s)) else "" for s in steps]
+        table.add_row(name, limit_text(next(iter(mine.values()))), *cells)
+    return table
+
+
+def value_text(rule: RuleResult) -> str:
+    """The measured value with its unit, "-" for none."""
+    return "-" if rule.value is None else _quantity(rule.value, rule.unit)
+
+
+def interval_text(rule: RuleResult) -> str:
+    """The interval in the unit of the value; "?" where an end is not bounded."""
+    if rule.interval is None:
+        return "-"
+    return " to ".join("?" if end is None else _quantity(end, rule.unit) for end in rule.interval)
+
+
+def limit_text(rule: RuleResult) -> str:
+    """The limit in the unit of the value, or its parts by name."""
+    if isinstance(rule.limit, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in rule.limit.items())
+    return "-" if rule.limit is None else _quantity(rule.limit, rule.unit)
+
+
+def _quantity(value: float, unit: str) -> str:
+    match unit:
+        case "share":
+            return f"{100 * value:.3g} %"
+        case "ms":
+            return f"{value:.3g} ms"
+        case "times the baseline":
+            return f"{value:.3g} ×"
+        case _:  # the sentence beside it names the unit
+            return f"{value:.3g}"
+
+
+def _print_rows(comparison: Comparison, stable: str, candidate: str, console: Console) -> None:
+    if not comparison.largest:
+        return
+    columns = list(comparison.largest[0].values)
+    table = Table("row", *columns, "output", stable, candidate, box=None, pad_edge=False)
+    for row in comparison.largest:
+        table.add_row(str(row.row), *map(_cell, row.values.values()), row.output, _cell(row.baseline), _cell(row.candidate))
+    console.print("the rows that differ most:")
+    console.print(table)
+    console.print()
+
+
+def _cell(value: Value) -> str:
+    if value is None:
+        return "missing"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def _content(rehearsal: Rehearsal) -> dict[str, Any]:
+    verdict = rehearsal.verdict
+    calls = to_table(rehearsal.calls)
+    seconds = calls.intended - rehearsal.began
+    end = float(max(verdict.duration_s, seconds.max(initial=0)))
+    arms = ("stable", "candidate")
+    good = {arm: (calls.arm == arm) & ~calls.failed for arm in arms}
+    bins, share = _candidate_share(seconds, good["stable"], good["candidate"])
+    times, weights = [change.seconds for change in verdict.weights], [change.weight for change in verdict.weights]
+    pictures = {
+        "weights": charts.weights_over_time(times, weights, end, bins, share),
+        "callers": charts.latency_over_time(
+            "Latency of callers over time", {arm: (seconds[chosen], calls.latency_ms[chosen]) for arm, chosen in good.items()}
+        ),
+        "errors": charts.errors_over_time(
+            {name: seconds[calls.failed & (calls.arm == arm)] for name, arm in (*zip(arms, arms, strict=True), (_NO_ANSWER, ""))},
+            end,
+        ),
+    }
+    errors = collections.Counter(f"{call.arm or _NO_ANSWER}: {call.error}" for call in rehearsal.calls if call.error is not None)
+    return {
+        "verdict": verdict,
+        "charts": pictures,
+        "steps": [{"name": step, "rules": rules, "outcome": combine(rules)} for step, rules in _by_step(verdict.rules).items()],
+        "timeline": [f"{at:.1f} s: {text}" for at, text in rehearsal.timeline],
+        "calls": [_calls_row(rehearsal, arm, calls.latency_ms[good[arm]]) for arm in arms],
+        "errors": errors.most_common(8),
+        "comparison": rehearsal.comparison and _comparison(rehearsal.comparison),
+        "gates": [_gate(run, number) for number, run in enumerate(rehearsal.gates, 1)],
+        "models": [{"role": arm, "signature": rehearsal.signatures[arm], "bento": rehearsal.bentos[arm]} for arm in arms],
+    }
+
+
+def _by_step(rules: Sequence[StepRule]) -> dict[str, list[StepRule]]:
+    steps: dict[str, list[StepRule]] = {}
+    for rule in rules:
+        steps.setdefault(rule.step, []).append(rule)
+    return steps
+
+
+def _candidate_share(seconds: charts.Numbers, stable: Any, candidate: Any) -> tuple[charts.Numbers, charts.Numbers]:
+    """Per second in which anybody was answered: its middle, and the candidate's share of the answers in percent."""
+    edges = np.arange(0, int(seconds.max(initial=0)) + 2)
+    mine = np.histogram(seconds[candidate], edges)[0]
+    all_ = mine + np.histogram(seconds[stable], edges)[0]
+    some = all_ > 0
+    return edges[:-1][some] + 0.5, 100 * mine[some] / all_[some]
+
+
+def _calls_row(rehearsal: Rehearsal, arm: str, latencies: charts.Numbers) -> dict[str, Any]:
+    count = rehearsal.verdict.calls.by_arm.get(arm)
+    quantiles = [f"{np.percentile(latencies, level):.3g} ms" if len(latencies) else "-" for level in (50, 95, 99)]
+    return {
+        "name": f"{arm}, {rehearsal.signatures[arm].tag}",
+        "answered": count.answered if count else 0,
+        "failed": count.failed if count else 0,
+        "quantiles": quantiles,
+    }
+
+
+def _gate(run: GateRun, number: int) -> dict[str, Any]:
+    table = to_table(run.requests)
+    start = float(table.intended.min(initial=math.inf))
+    good = {arm: table.where((table.arm == arm) & ~table.failed) for arm in ("baseline", "candidate")}
+    return {
+        "title": f"Gate {number} ({run.where})",
+        "verdict": run.verdict,
+        "distribution": charts.latency_distribution(
+            f"Latency in gate {number}", {arm: requests.latency_ms for arm, requests in good.items()}
+        ),
+        "over_time": charts.latency_over_time(
+            f"Latency over time in gate {number}",
+            {arm: (requests.intended - start, requests.latency_ms) for arm, requests in good.items()},
+        ),
+    }
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    """The chart of each output that is a number, the rows that differ most, and why there is neither where there is none."""
+    pictures = [charts.predictions(quantity.name, *quantity.pairs()) for quantity in comparison.quantities if quantity.numeric]
+    return {
+        "rows": comparison.rows,
+        "failure": comparison.failure,
+        "charts": pictures,
+        "columns": list(comparison.largest[0].values) if comparison.largest else [],
+        "worst": [
+            {
+                "index": row.row,
+                "cells": [_cell(value) for value in row.values.values()],
+                "output": row.output,
+                "stable": _cell(row.baseline),
+                "candidate": _cell(row.candidate),
+            }
+            for row in comparison.largest
+        ],
+    }
