@@ -18,6 +18,7 @@ class Echo(BaseHTTPRequestHandler):
     """Answers with its own port."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = 4096  # head and body in one packet
 
     def do_GET(self) -> None:
         body = str(self.connection.getsockname()[1]).encode()
