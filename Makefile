@@ -9,7 +9,7 @@ export BENTOML_DO_NOT_TRACK := true
 TIME_SCALE ?= 6
 OUT ?= out/rehearsal
 
-.PHONY: setup rehearse examples test test-slow test-r lint format cluster-test bench models requirements clean
+.PHONY: setup rehearse examples test test-slow test-r lint format cluster-test bench parity models requirements clean
 
 setup: $(VENV)/.done
 
@@ -57,6 +57,10 @@ format: setup
 # Rates side by side with an empty server and plumber; needs wrk, and R with plumber.
 bench: examples
 	$(BIN)/python benchmarks/serving.py
+
+# How exactly canari predicts what R predicts; needs R with randomForest and MASS.
+parity: setup
+	$(BIN)/python benchmarks/parity.py
 
 # Refit the examples; needs R with randomForest and MASS.
 models: setup

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import pytest
 
 from canari.cli import main
-from tests.conftest import ROWS, toy_probability
+from canari.store import put
+from tests.conftest import ROWS, make_toy, toy_probability
 
 HEADER = "age,visits,smoker,exercise"
 GOOD = f"{HEADER}\n30,2,TRUE,some\nNA,2,FALSE,none\n"
@@ -105,3 +106,13 @@ def test_latin_1_is_refused(predict: Predict, stored_toy: str, tmp_path: Path) -
     done = predict(stored_toy, rows)
     assert done.code == 2
     assert "is not UTF-8" in done.err
+
+
+def test_an_unproved_model_is_said_to_be_one(predict: Predict, store: Path, tmp_path: Path) -> None:
+    put(make_toy(version="2", proved=False))
+    rows = tmp_path / "rows.csv"
+    rows.write_text(GOOD)
+    done = predict("toy:2", rows)
+    assert done.code == 0
+    assert "toy:2 is UNPROVED" in done.err
+    assert "UNPROVED" not in done.out

@@ -146,6 +146,7 @@ def test_a_model_without_rows_needs_a_word_and_is_marked(fitted: Path) -> None:
     assert "--unproved" in str(refusal.value)
     assert not model_store.signatures()
     imported = import_file(path, unproved=True)
+    assert imported.model.signature.source.version[0].isdigit()  # of R, from the header of the file
     assert any("UNPROVED" in warning for warning in imported.warnings)
     assert imported.model.signature.name == "lm"
     assert not model_store.get(imported.model.signature.tag).signature.proved

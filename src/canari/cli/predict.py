@@ -31,6 +31,8 @@ def predict(tag: str, rows: Path, out: Path) -> None:
     runtime = OnnxRuntime(model.signature, model.onnx)
     with _reading(rows) as lines:
         table = read_csv(lines, model.signature.inputs, str(rows))
+    if not model.signature.proved:
+        click.echo(f"canari: warning: {tag} is UNPROVED: its predictions were never compared with its source's own", err=True)
     if table.ignored:
         click.echo(f"canari: warning: ignored {', '.join(map(repr, table.ignored))}: no inputs of {tag}", err=True)
     predictions = runtime.predict(table.feeds)

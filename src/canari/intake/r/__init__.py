@@ -25,7 +25,7 @@ _MODELS: Mapping[tuple[str, ...], type[RModel]] = {
 
 def read_r(data: bytes, sha256: str) -> Fitted:
     """Read, translate and describe the model in an `.rds` file; raises `IntakeError` where it cannot."""
-    root = rds.read(data)
+    root, r_version = rds.read_with_version(data)
     bundle = read_bundle(root) if CLASS in root.classes else None
     model = bundle.model if bundle else root
     reader = _MODELS.get(tuple(model.classes))
@@ -44,7 +44,7 @@ def read_r(data: bytes, sha256: str) -> Fitted:
         translation=translation,
         source=Source(
             language="R",
-            version=bundle.r_version if bundle else "unknown",
+            version=bundle.r_version if bundle else r_version,
             model_class=model_class,
             sha256=sha256,
             created=bundle.created if bundle else None,

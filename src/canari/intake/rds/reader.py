@@ -53,8 +53,19 @@ def read(data: bytes, *, limit: int = 2 << 30) -> RObject:
     Neither the decompressed data nor the values made from them may take more than `limit` bytes, nor more than 64 MiB and
     250 times the file. Raises `IntakeError` for anything that R would not have written.
     """
+    return _reader(data, limit).read()
+
+
+def read_with_version(data: bytes, *, limit: int = 2 << 30) -> tuple[RObject, str]:
+    """Like `read`, and the version of R that wrote the file, such as "4.2.2"."""
+    reader = _reader(data, limit)
+    root = reader.read()
+    return root, f"{reader.writer >> 16}.{reader.writer >> 8 & 255}.{reader.writer & 255}"
+
+
+def _reader(data: bytes, limit: int) -> "_Reader":
     budget = min(limit, _FLOOR + _RATIO * len(data))
-    return _Reader(open_source(decompress(data, budget)), budget).read()
+    return _Reader(open_source(decompress(data, budget)), budget)
 
 
 @dataclass(slots=True)
@@ -102,7 +113,7 @@ class _Reader:
 
     def _header(self) -> None:
         version = self._source.integer()
-        self._source.integer()  # the version of R that wrote it
+        self.writer = self._source.integer()  # the version of R that wrote it, a byte a part
         self._source.integer()  # the oldest that can read it
         if version not in (2, 3):
             raise IntakeError(f"the file is written in version {version} of R's serialization; versions 2 and 3 can be read")
