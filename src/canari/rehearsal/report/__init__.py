@@ -3,6 +3,7 @@
 import collections
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,15 +67,39 @@ def print_summary(rehearsal: Rehearsal, console: Console) -> None:
 
 
 def _rule_table(rules: Sequence[StepRule]) -> Table:
-    """A line a rule, a column a step; a rule's limit is the same at each."""
-    steps = list(dict.fromkeys(rule.step for rule in rules))
+    """A line a rule, a column a step."""
+    steps = _by_step(rules)
     table = Table("rule", "limit", *steps, box=None, pad_edge=False)
     table.columns[0].no_wrap = True
-    for name in dict.fromkeys(rule.name for rule in rules):
-        mine = {rule.step: rule for rule in rules if rule.name == name}
-        cells = [Text(f"{_MARKS[r.outcome]} {value_text(r)}", _STYLES[r.outcome]) if (r := mine.get(s)) else "" for s in steps]
-        table.add_row(name, limit_text(next(iter(mine.values()))), *cells)
+    for line in _matrix(rules):
+        cells = ["" if c is None else Text(f"{_MARKS[c.outcome]} {value_text(c)}", _STYLES[c.outcome]) for c in line.cells]
+        table.add_row(line.rule, line.limit, *cells)
     return table
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One rule over all steps: its result at each, None where it was not judged; its limit is the same at each."""
+
+    rule: str
+    limit: str
+    cells: list[StepRule | None]
+
+
+def _matrix(rules: Sequence[StepRule]) -> list[_Line]:
+    steps = _by_step(rules)
+    lines = []
+    for name in dict.fromkeys(rule.name for rule in rules):
+        cells = [next((rule for rule in found if rule.name == name), None) for found in steps.values()]
+        lines.append(_Line(name, next(limit_text(cell) for cell in cells if cell is not None), cells))
+    return lines
+
+
+def _by_step(rules: Sequence[StepRule]) -> dict[str, list[StepRule]]:
+    steps: dict[str, list[StepRule]] = {}
+    for rule in rules:
+        steps.setdefault(rule.step, []).append(rule)
+    return steps
 
 
 def value_text(rule: RuleResult) -> str:
@@ -150,6 +175,8 @@ def _content(rehearsal: Rehearsal) -> dict[str, Any]:
         "verdict": verdict,
         "charts": pictures,
         "steps": [{"name": step, "rules": rules, "outcome": combine(rules)} for step, rules in _by_step(verdict.rules).items()],
+        "matrix": _matrix(verdict.rules),
+        "marks": _MARKS,
         "timeline": [f"{at:.1f} s: {text}" for at, text in rehearsal.timeline],
         "calls": [_calls_row(rehearsal, arm, calls.latency_ms[good[arm]]) for arm in arms],
         "errors": errors.most_common(8),
@@ -157,13 +184,6 @@ def _content(rehearsal: Rehearsal) -> dict[str, Any]:
         "gates": [_gate(run, number) for number, run in enumerate(rehearsal.gates, 1)],
         "models": [{"role": arm, "signature": rehearsal.signatures[arm], "bento": rehearsal.bentos[arm]} for arm in arms],
     }
-
-
-def _by_step(rules: Sequence[StepRule]) -> dict[str, list[StepRule]]:
-    steps: dict[str, list[StepRule]] = {}
-    for rule in rules:
-        steps.setdefault(rule.step, []).append(rule)
-    return steps
 
 
 def _candidate_share(seconds: charts.Numbers, stable: Any, candidate: Any) -> tuple[charts.Numbers, charts.Numbers]:
