@@ -31,7 +31,8 @@ examples: setup
 	$(BIN)/canari import models/breast_cancer/breast-cancer-1.skops --version 1
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow and not cluster" -p tests.required
+	$(BIN)/python -m pytest -m "not alone and not slow and not cluster" -p tests.required -n 2
+	$(BIN)/python -m pytest -m "alone and not slow" -p tests.required
 
 # Rehearsals at full length.
 test-slow: setup

@@ -10,6 +10,8 @@ import pytest
 from canari.cli import main
 from tests.gate.faulty import CSV, server
 
+pytestmark = pytest.mark.alone
+
 RULES = """
 format: 1
 load: {duration: 2.5, rate: 400, timeout: 1}

@@ -16,6 +16,8 @@ from canari.gate.plan import Load, LoadPlan
 from canari.gate.recording import Tail, read, to_table
 from tests.gate.faulty import CSV, server
 
+pytestmark = pytest.mark.alone
+
 LOCUSTFILE = Path(__file__).parents[2] / "loadtests" / "locustfile.py"
 
 

@@ -10,6 +10,8 @@ import pytest
 from canari.gate.recording import read
 from tests.rehearsal.conftest import CommandLine, Rehearsed, rehearse, with_fault
 
+pytestmark = pytest.mark.alone
+
 FASTER = ("--time-scale", "10")  # gates of six seconds
 
 
@@ -120,8 +122,13 @@ def test_gate_of_three_seconds_is_inconclusive(paused: Rehearsed) -> None:
     assert [change["weight"] for change in verdict["weights"]] == [0]
 
 
-def test_ctrl_c_leaves_no_process_behind(canari: CommandLine, tmp_path: Path) -> None:
-    process = canari.start("rehearse", "--stable", "diabetes:1", "--candidate", "diabetes:2", "--out", str(tmp_path), *FASTER)
+@pytest.mark.parametrize("heard", [signal.default_int_handler, signal.SIG_IGN], ids=["foreground", "background"])
+def test_ctrl_c_leaves_no_process_behind(heard: Any, canari: CommandLine, tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, heard)  # a shell's background job is started with SIGINT ignored
+    try:
+        process = canari.start("rehearse", "--stable", "diabetes:1", "--candidate", "diabetes:2", "--out", str(tmp_path), *FASTER)
+    finally:
+        signal.signal(signal.SIGINT, before)
     calls = tmp_path / "calls.ndjson"
     deadline = time.monotonic() + 60
     while not (calls.exists() and calls.stat().st_size > 5000):

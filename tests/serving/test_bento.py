@@ -22,6 +22,8 @@ from canari.serving import bento
 from tests.conftest import bentoml_home, make_toy
 from tests.serving.conftest import ROW, serving
 
+pytestmark = pytest.mark.alone
+
 CHECKOUT = Path(canari.__file__).parents[2]
 PREDICTED = {"model": "toy", "version": "1", "predictions": [{"prediction": 0.334589441253186}]}
 

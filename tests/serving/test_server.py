@@ -25,6 +25,8 @@ from tests.conftest import make_toy
 from tests.serving.conftest import ROW, Callers, serving
 from tests.serving.test_peers import Call, typed_request
 
+pytestmark = pytest.mark.alone
+
 
 class Done(NamedTuple):
     code: int

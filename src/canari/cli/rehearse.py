@@ -32,7 +32,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--candidate-command",
     metavar="CMD",
-    help="Start this instead of the candidate's server; {http_port} and {grpc_port} are replaced.",
+    help="Start this (a shell command) instead of the candidate's server; {http_port} and {grpc_port} are replaced.",
 )
 @click.option(
     "--caller-rate", type=click.FloatRange(min=1), default=50.0, show_default=True, help="The callers' requests per second."

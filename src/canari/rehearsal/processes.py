@@ -25,7 +25,7 @@ class Process:
         self.name = name
         self.log = log
         try:
-            with log.open("ab") as output:
+            with log.open("wb") as output:
                 self._popen = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
@@ -101,12 +101,18 @@ class Process:
 
 @contextmanager
 def stopping_on_signals() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into the KeyboardInterrupt that Ctrl-C is, so that every `with` block is left in order."""
+    """Turn SIGTERM and SIGHUP into the KeyboardInterrupt that Ctrl-C is, so that every `with` block is left in order.
+
+    SIGINT too, which a shell lets its background jobs ignore; a SIGHUP that nohup lets us ignore stays ignored.
+    """
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    heard = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        heard.append(signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield
     finally:

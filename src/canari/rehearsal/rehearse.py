@@ -5,6 +5,7 @@ process is stopped and every request of the callers is accounted for.
 """
 
 import collections
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -17,12 +18,13 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from canari import __version__, store
-from canari.errors import CanariError, ExitCode
+from canari.errors import CanariError, ExitCode, UsageError
 from canari.gate.judging import judge_share
 from canari.gate.predictions import Comparison, compare, judge_predictions
 from canari.gate.recording import Request, read
 from canari.gate.rows import GENERATED, generate
 from canari.gate.rules import Rules, load_rules
+from canari.gate.run import REQUESTS, VERDICT
 from canari.gate.verdict import RuleResult, Verdict, load_verdict
 from canari.model import Model
 from canari.rehearsal.outcome import DECISIONS, ArmCalls, Calls, ReleaseVerdict, StepRule, WeightSet
@@ -34,6 +36,9 @@ from canari.rehearsal.view import View, describe
 from canari.runtime.tabular import write_rows
 from canari.serving import bento
 from canari.signature import Signature
+
+# What lies in the folder of a rehearsal, besides the verdict.
+CALLS, GATES, LOGS, REPORT = "calls.ndjson", "gates", "logs", "report.html"
 
 _SETTLE_SECONDS = 3.0  # of traffic before the candidate comes and after the end, so that the report shows both states
 _START_SECONDS = 10.0  # of bentos and servers; only for the progress bar, as is the next
@@ -88,14 +93,13 @@ def rehearse(settings: Settings, view: View) -> Rehearsal:
     """
     rules = load_rules(settings.rules)
     models = {"stable": store.get(settings.stable), "candidate": store.get(settings.candidate)}
-    settings.out.mkdir(parents=True, exist_ok=True)
-    (settings.out / "verdict.json").unlink(missing_ok=True)  # an old verdict is none
+    _clear(settings.out)
     started = datetime.now(UTC)
     with stopping_on_signals(), view.shown(), TemporaryDirectory(prefix="canari-") as scratch, ExitStack() as processes:
         view.expect(_expected_seconds(settings, rules))
         view.event("building the bentos")
         bentos = {"stable": bento.build(settings.stable), "candidate": bento.build(settings.candidate)}
-        stage = Stage(processes, settings.out, Path(scratch), view)
+        stage = Stage(processes, settings.out / LOGS, settings.out / CALLS, Path(scratch), view)
         release = _Release(settings, rules, models, bentos, stage, view, Path(scratch) / "rows.csv")
         try:
             decisive = release.run()
@@ -103,7 +107,7 @@ def rehearse(settings: Settings, view: View) -> Rehearsal:
             with uninterrupted():
                 processes.close()
     verdict = release.verdict(decisive, started)
-    (settings.out / "verdict.json").write_bytes(msgspec.json.format(msgspec.json.encode(verdict)))
+    (settings.out / VERDICT).write_bytes(msgspec.json.format(msgspec.json.encode(verdict)))
     return Rehearsal(
         verdict=verdict,
         signatures=release.signatures,
@@ -220,10 +224,8 @@ class _Release:
 
     def _gate(self) -> None:
         number = len(self.gates) + 1
-        out = self.settings.out / "gates" / str(number)
+        out = self.settings.out / GATES / str(number)
         out.mkdir(parents=True, exist_ok=True)
-        for name in ("verdict.json", "requests.ndjson"):
-            (out / name).unlink(missing_ok=True)
         check_memory(2 * self.stable.memory, "the gate's two servers")
         with ExitStack() as fresh:
             logs = self.stage.logs
@@ -247,9 +249,8 @@ class _Release:
             self.stage.until(lambda: gate.exit_code is not None)
             if gate.exit_code not in (ExitCode.OK, ExitCode.FAILED, ExitCode.INCONCLUSIVE):
                 raise CanariError(f"the gate could not be run, it {gate.ending}; see {gate.log}")
-        verdict = load_verdict(out / "verdict.json")
-        recording = out / "requests.ndjson"
-        self.gates.append(GateRun(where=self.where, verdict=verdict, requests=read(recording) if recording.exists() else []))
+        verdict = load_verdict(out / VERDICT)
+        self.gates.append(GateRun(where=self.where, verdict=verdict, requests=read(out / REQUESTS)))
         self._event(f"{self.where}: {verdict.outcome}")
         self._judge(verdict.rules)
 
@@ -348,6 +349,18 @@ class _Release:
 def _failed(name: str, why: str) -> RuleResult:
     """A rule of the rehearsal's own that has nothing to measure."""
     return RuleResult(name=name, outcome="fail", value=None, unit="", interval=None, limit=None, samples=0, why=why)
+
+
+def _clear(out: Path) -> None:
+    """A folder without what an earlier rehearsal left: an old verdict must not be taken for this one's."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in (VERDICT, REPORT):
+            (out / name).unlink(missing_ok=True)
+        for name in (GATES, LOGS):
+            shutil.rmtree(out / name, ignore_errors=True)
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be written: {error.strerror}") from None
 
 
 def _account(calls: Sequence[Request], rolled_back_at: float | None) -> Calls:

@@ -1,6 +1,5 @@
 """The two versions' servers, each a process of its own as it would be a pod of its own."""
 
-import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -29,15 +28,12 @@ class Recipe:
             raise UsageError(f"the {self.arm}'s command has no {{http_port}}: {self.command}")
 
     def argv(self, http_port: int, grpc_port: int) -> list[str]:
-        """The command line for these ports; raises `UsageError` where the person's own cannot be split into words."""
+        """The command line for these ports; a person's own is a shell's."""
         if self.command is None:
             server = [sys.executable, "-m", "canari", "serve", "--bento", self.bento, "--host", "127.0.0.1"]
             return [*server, "--http-port", str(http_port), "--grpc-port", str(grpc_port)]
         text = self.command.replace("{http_port}", str(http_port)).replace("{grpc_port}", str(grpc_port))
-        try:
-            return shlex.split(text)
-        except ValueError as error:
-            raise UsageError(f"the {self.arm}'s command cannot be split into words: {error}: {self.command}") from None
+        return ["/bin/sh", "-c", text]
 
 
 class ServerError(CanariError):

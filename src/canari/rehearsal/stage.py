@@ -22,15 +22,16 @@ _RATE_SECONDS = 2.0  # over which the callers' rates are shown
 class Stage:
     """Processes that all end when `processes` is left, the callers' requests so far, and the candidate's weight."""
 
-    def __init__(self, processes: ExitStack, out: Path, scratch: Path, view: View) -> None:
+    def __init__(self, processes: ExitStack, logs: Path, recording: Path, scratch: Path, view: View) -> None:
+        """The servers' and Envoy's output goes to the folder `logs`, the callers' requests into `recording`."""
         self.calls: list[Request] = []
         self.look: Callable[[], None] = lambda: None  # called at every glance; may raise to stop what is waited for
         self._processes = processes
         self._scratch = scratch
         self._view = view
-        self.logs = out / "logs"
+        self.logs = logs
         self.logs.mkdir(parents=True, exist_ok=True)
-        self._recording = out / "calls.ndjson"
+        self._recording = recording
         self._recording.unlink(missing_ok=True)
         self._tail = Tail(self._recording)
         self._needed: list[Process] = []  # whose end is the surroundings' failure, not the candidate's

@@ -226,7 +226,7 @@ def test_what_is_wrong_is_said(item: bytes, message: str) -> None:
         (b"\x80\x04\x95 a pickle", "not an .rds file"),
         (b"\x28\xb5\x2f\xfd zstd", "zstd"),
         (b"RDX3\nX\n", "R workspace"),
-        (gzip.compress(b"RDA2\nA\n"), "R workspace"),
+        (gzip.compress(b"RDA2\nA\n", mtime=0), "R workspace"),
         (b"X\n" + integers(7, 0, 0), "version 7"),
         (b"X\n" + integers(3, 0, 0, 5) + b"bogus" + NULL, "text encoding"),
         (b"A\n2\n1\n1\n13\n1\n99999999999\n", "expected an integer"),

@@ -1,5 +1,6 @@
 """Every supported class predicts in onnxruntime, and in numpy, what scikit-learn predicted when the model was saved."""
 
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ MIXED_SIGNAL = (SIGNAL + (MIXED.k == "x") * 2.0 - (MIXED.g == "q") + MIXED.b).to
 
 
 def label(value: Any) -> str:
-    return " ".join(repr(value).split())[:60] if hasattr(value, "get_params") else ""
+    words = re.sub(r"<function (\w+) at \w+>", r"\1", " ".join(repr(value).split()))
+    return words[:60] if hasattr(value, "get_params") else ""
 
 
 def fit(model: Any, X: Any, y: npt.NDArray[Any]) -> Any:

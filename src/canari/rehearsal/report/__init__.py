@@ -18,7 +18,7 @@ from canari.gate.recording import to_table
 from canari.gate.verdict import RuleResult, combine
 from canari.model import Value
 from canari.rehearsal.outcome import StepRule
-from canari.rehearsal.rehearse import GateRun, Rehearsal
+from canari.rehearsal.rehearse import REPORT, GateRun, Rehearsal
 from canari.rehearsal.report import charts
 
 _STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}
@@ -37,7 +37,7 @@ def write_report(rehearsal: Rehearsal, out: Path) -> Path:
     )
     environment.filters.update(value=value_text, interval=interval_text, limit=limit_text)
     page = environment.get_template("report.html.jinja").render(**_content(rehearsal))
-    path = out / "report.html"
+    path = out / REPORT
     path.write_text(page, encoding="utf-8")
     return path
 
