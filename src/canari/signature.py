@@ -115,7 +115,7 @@ class Signature(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, f
                 changes.append(f"input {name!r} is gone")
                 continue
             now = mine[name]
-            if now.kind != column.kind:
+            if now.kind != column.kind and (column.kind, now.kind) != ("integer", "number"):  # every integer is a number
                 changes.append(f"input {name!r} is {_article(now.kind)}, it was {_article(column.kind)}")
             if lost := [level for level in column.levels if now.levels and level not in now.levels]:
                 changes.append(f"input {name!r} no longer takes {', '.join(map(repr, lost))}")

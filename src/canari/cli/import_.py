@@ -22,6 +22,8 @@ def import_(file: Path, name: str | None, version: str | None, *, unproved: bool
     imported = import_file(file, name=name, version=version, unproved=unproved, trust=trust)
     for line in _result(imported):
         click.echo(line)
+    if not imported.created:
+        return
     for warning in imported.warnings:
         click.echo(f"warning: {warning}", err=True)
     if imported.before is not None:

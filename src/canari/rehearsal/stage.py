@@ -25,6 +25,7 @@ class Stage:
     def __init__(self, processes: ExitStack, logs: Path, recording: Path, scratch: Path, view: View) -> None:
         """The servers' and Envoy's output goes to the folder `logs`, the callers' requests into `recording`."""
         self.calls: list[Request] = []
+        self._failed = 0  # of them
         self.look: Callable[[], None] = lambda: None  # called at every glance; may raise to stop what is waited for
         self._processes = processes
         self._scratch = scratch
@@ -96,7 +97,9 @@ class Stage:
             time.sleep(_POLL_SECONDS)
 
     def _glance(self) -> None:
-        self.calls += self._tail.read()
+        new = self._tail.read()
+        self.calls += new
+        self._failed += sum(call.error is not None for call in new)
         for process in self._needed:
             if process.exit_code is not None:
                 raise CanariError(f"{process.name} {process.ending}; see {process.log}")
@@ -111,5 +114,4 @@ class Stage:
                 break
             if call.intended >= since and call.error is None:
                 recent[call.arm] += 1
-        failed = sum(call.error is not None for call in self.calls)
-        return CallerRates({arm: count / _RATE_SECONDS for arm, count in recent.items()}, failed)
+        return CallerRates({arm: count / _RATE_SECONDS for arm, count in recent.items()}, self._failed)
