@@ -135,7 +135,8 @@ def test_the_end_loses_no_request(stored_toy: str, number: signal.Signals) -> No
     assert callers.failures == []
     assert callers.answered > 50
     assert rpc_answered > 10
-    assert gone == grpc.StatusCode.UNAVAILABLE
+    # A call that comes while gRPC closes is not run; gRPC itself words that in one of two ways.
+    assert gone in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
 def test_readiness_goes_before_the_server(stored_toy: str) -> None:
