@@ -33,10 +33,10 @@ class CommandLine:
         pipe = subprocess.PIPE
         return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=pipe, stderr=pipe, text=True)
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, seconds: float = 280) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments)
         try:
-            stdout, stderr = process.communicate(timeout=280)
+            stdout, stderr = process.communicate(timeout=seconds)
         finally:
             process.kill()
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
@@ -93,9 +93,10 @@ class Rehearsed:
         return f"exit {self.code}\n{self.stdout}\n{self.stderr}"
 
 
-def rehearse(canari: CommandLine, out: Path, candidate: str = "diabetes:2", *options: str) -> Rehearsed:
+def rehearse(canari: CommandLine, out: Path, candidate: str = "diabetes:2", *options: str, seconds: float = 280) -> Rehearsed:
     """Rehearse `candidate` over diabetes:1."""
-    done = canari.run("rehearse", "--stable", "diabetes:1", "--candidate", candidate, "--out", str(out), *options)
+    release = ("--stable", "diabetes:1", "--candidate", candidate, "--out", str(out))
+    done = canari.run("rehearse", *release, *options, seconds=seconds)
     return Rehearsed(done.returncode, done.stdout, done.stderr, out)
 
 

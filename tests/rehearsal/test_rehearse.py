@@ -12,6 +12,7 @@ from tests.rehearsal.conftest import CommandLine, Rehearsed, rehearse, with_faul
 
 pytestmark = pytest.mark.alone
 
+FULL_LENGTH_SECONDS = 900
 FASTER = ("--time-scale", "10")  # gates of six seconds
 
 
@@ -161,13 +162,15 @@ def test_wrong_usage_is_said_in_one_message(options: tuple[str, ...], message: s
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(FULL_LENGTH_SECONDS)
 def test_full_length_healthy(canari: CommandLine, tmp_path: Path) -> None:
-    result = rehearse(canari, tmp_path, "diabetes:2")
+    result = rehearse(canari, tmp_path, "diabetes:2", seconds=FULL_LENGTH_SECONDS)
     assert result.code == 0, result
     assert assert_all_accounted(result)["failed"] == 0
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(FULL_LENGTH_SECONDS)
 def test_full_length_freezing(canari: CommandLine, tmp_path: Path) -> None:
-    result = rehearse(canari, tmp_path, "diabetes:2", *with_fault("freezing"))
+    result = rehearse(canari, tmp_path, "diabetes:2", *with_fault("freezing"), seconds=FULL_LENGTH_SECONDS)
     assert_rolled_back(result, result.verdict["rule"])

@@ -23,6 +23,7 @@ from canari.rehearsal.report import charts
 
 _STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}
 _MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?"}
+_LIMITS = {"max_ratio": "{:g} ×", "max_ms": "{:g} ms", "max_cpu": "{:.0%} CPU", "max_delay_ms": "{:g} ms"}
 _NO_ANSWER = "no answer"
 
 
@@ -117,7 +118,7 @@ def interval_text(rule: RuleResult) -> str:
 def limit_text(rule: RuleResult) -> str:
     """The limit in the unit of the value, or its parts by name."""
     if isinstance(rule.limit, dict):
-        return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in rule.limit.items())
+        return " and ".join(_LIMITS.get(name, name + " {:g}").format(value) for name, value in rule.limit.items())
     return "-" if rule.limit is None else _quantity(rule.limit, rule.unit)
 
 
