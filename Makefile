@@ -65,7 +65,9 @@ parity: setup
 
 # Refit the examples; needs R with randomForest and MASS.
 models: setup
-	Rscript models/diabetes/train.R models/diabetes
+	mkdir -p out/r-library
+	R CMD INSTALL --no-docs --library=out/r-library r
+	R_LIBS=$(CURDIR)/out/r-library Rscript models/diabetes/train.R models/diabetes
 	$(BIN)/python models/breast_cancer/train.py
 
 # Pin every dependency, with hashes; needs uv.
