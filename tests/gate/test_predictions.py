@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -122,9 +123,17 @@ def test_numbers_are_measured_in_the_baselines_spread(start: Start) -> None:
     number = signature(Output(name="y", kind="number"))
     baseline = start(lambda row: {"y": 1000 * row["x"]})
     candidate = start(lambda row: {"y": 1000 * row["x"] + 50})
-    result = judge_predictions(compare(baseline, candidate, ROWS, number, number), RULES)[0]
+    comparison = compare(baseline, candidate, ROWS, number, number)
+    result = judge_predictions(comparison, RULES)[0]
     assert result.value == pytest.approx(50 / (1000 * X.std()))
     assert result.outcome == "fail"
+    # Numbers may have a limit of their own, which probabilities do not take.
+    own = msgspec.structs.replace(RULES, limits={"prediction_shift": {"max": 0.1, "max_sd": 0.3}})
+    judged = judge_predictions(comparison, own)[0]
+    assert (judged.outcome, judged.limit) == ("pass", 0.3)
+    probability, shifted = start(lambda row: {"p": row["x"]}), start(lambda row: {"p": row["x"] - 0.2})
+    judged = judge_predictions(compare(probability, shifted, ROWS, PROBABILITY, PROBABILITY), own)[0]
+    assert (judged.outcome, judged.limit) == ("fail", 0.1)
 
 
 def test_classes_agree_or_not(start: Start) -> None:

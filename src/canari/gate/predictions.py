@@ -139,11 +139,11 @@ def judge_predictions(comparison: Comparison, rules: Rules, seed: int = 0) -> li
     for name in RULES:
         if name not in rules.limits:
             continue
-        limit = rules.limits[name]["max"]
+        limits = rules.limits[name]
         if comparison.failure is not None:
-            results.append(_not_compared(name, limit, comparison))
+            results.append(_not_compared(name, limits["max"], comparison))
             continue
-        judged = [result for one in comparison.quantities if (result := _judge(name, one, limit, rules.confidence, seed))]
+        judged = [result for one in comparison.quantities if (result := _judge(name, one, limits, rules.confidence, seed))]
         if judged:
             results.append(max(judged, key=lambda r: (_SEVERITY[r.outcome], r.value or 0.0)))
     return results
@@ -152,7 +152,8 @@ def judge_predictions(comparison: Comparison, rules: Rules, seed: int = 0) -> li
 _SEVERITY: dict[Outcome, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
 
 
-def _judge(name: str, quantity: Quantity, limit: float, confidence: float, seed: int) -> RuleResult | None:
+def _judge(name: str, quantity: Quantity, limits: dict[str, float], confidence: float, seed: int) -> RuleResult | None:
+    limit = limits["max"]
     n = len(quantity.baseline)
     if name == "missing_mismatch":
         count, what = int(np.count_nonzero(quantity.mismatched())), "rows are predicted by only one of the two"
@@ -165,6 +166,8 @@ def _judge(name: str, quantity: Quantity, limit: float, confidence: float, seed:
         return _enough(judge_share(name, count, len(known), limit, confidence, what=what), len(known))
     if not quantity.numeric:
         return None
+    if quantity.kind == "number":
+        limit = limits.get("max_sd", limit)
     return _judge_mean(name, quantity, limit, confidence, seed)
 
 
