@@ -1,7 +1,5 @@
 """The raw requests of a gate or of callers: one JSON line each, never rounded, readable while it is written."""
 
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -78,14 +76,6 @@ def read(path: Path) -> list[Request]:
     if not path.exists():
         raise CanariError(f"{path}: there is no such recording")
     return Tail(path).read()
-
-
-def follow(path: Path, poll_seconds: float = 0.2) -> Iterator[list[Request]]:
-    """Yield what is new, for ever, about every `poll_seconds`; the reader stops by leaving the loop."""
-    tail = Tail(path)
-    while True:
-        yield tail.read()
-        time.sleep(poll_seconds)
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
