@@ -34,11 +34,19 @@ def build(tag: str, project: Path | None = None) -> str:
     name, version = parse_tag(tag)
     digest = _digest(project, model_directory)
     bento_version = f"{version[: _LONGEST_VERSION - _DIGEST_LENGTH - 1].rstrip('-._')}-{digest}"
-    home = Path(os.environ.get("BENTOML_HOME") or Path.home() / "bentoml").expanduser()
-    target = home / "bentos" / name / bento_version
-    if not target.is_dir():
-        _build(tag, name, bento_version, project, home, target)
-    return f"{name}:{bento_version}"
+    bento = f"{name}:{bento_version}"
+    if not folder(bento).is_dir():
+        _build(tag, name, bento_version, project, _home(), folder(bento))
+    return bento
+
+
+def folder(bento: str) -> Path:
+    """Where BentoML's store keeps, or would keep, the bento NAME:VERSION."""
+    return _home().joinpath("bentos", *bento.split(":"))
+
+
+def _home() -> Path:
+    return Path(os.environ.get("BENTOML_HOME") or Path.home() / "bentoml").expanduser()
 
 
 def _build(tag: str, name: str, version: str, project: Path, home: Path, target: Path) -> None:
