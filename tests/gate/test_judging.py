@@ -88,6 +88,15 @@ def test_both_limits_of_a_relative_rule_must_be_passed() -> None:
     assert (found["p50_vs_baseline"], found["p95_vs_baseline"]) == ("pass", "pass")
 
 
+def test_what_the_baseline_breaks_too_says_nothing_of_the_candidate() -> None:
+    slow = [arm(name, latencies(900, 9000.0, seed)) for name, seed in (("baseline", 1), ("candidate", 2))]
+    found = outcomes(slow[0] + slow[1], load(900))
+    assert found["p95"] == "inconclusive"
+    assert "fail" not in found.values()
+    slower = outcomes(slow[0] + arm("candidate", latencies(900, 90000.0, 2)), load(900))
+    assert (slower["p95"], slower["p95_vs_baseline"]) == ("inconclusive", "fail")
+
+
 def test_a_broken_baseline_makes_no_candidate_pass_a_relative_rule() -> None:
     for error in ({"error": lambda i: "refused", "status": lambda i: 0}, {"error": failing}):
         broken = arm("baseline", [0.1] * 900, **error)

@@ -22,6 +22,7 @@ def test_the_gate_of_a_release_loads() -> None:
     assert set(rules.limits) == {
         "error_rate", "p95", "p99", "p50_vs_baseline", "p95_vs_baseline", "throughput", "generator",
         "prediction_shift", "prediction_difference", "class_disagreement", "missing_mismatch",
+        "shadow_errors", "live_error_rate", "live_p95_vs_baseline", "live_restarts",
     }  # fmt: skip
 
 

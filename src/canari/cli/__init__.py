@@ -3,15 +3,14 @@
 A command's module is imported only when it runs, so that `canari --help` needs none of the extras.
 """
 
-import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import cast
 
 import click
 
 from canari import __version__
+from canari.cli.lazy import LazyGroup
 from canari.errors import CanariError, ExitCode
 
 _COMMANDS = {
@@ -20,31 +19,13 @@ _COMMANDS = {
     "models": "canari.cli.models:models",
     "predict": "canari.cli.predict:predict",
     "rehearse": "canari.cli.rehearse:rehearse",
+    "release": "canari.cli.release:release",
     "serve": "canari.cli.serve:serve",
     "show": "canari.cli.show:show",
 }
 
 
-class _LazyGroup(click.Group):
-    def list_commands(self, _ctx: click.Context) -> list[str]:
-        return sorted(_COMMANDS)
-
-    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        module, _, attribute = _COMMANDS[cmd_name].partition(":")
-        try:
-            command = getattr(importlib.import_module(module), attribute)
-        except ModuleNotFoundError as error:
-            if error.name and error.name.split(".")[0] == "canari":
-                raise
-            raise CanariError(
-                f"`canari {cmd_name}` needs {error.name!r}, which is not installed: pip install 'canari-serving[all]'"
-            ) from None
-        return cast(click.Command, command)
-
-
-@click.group(cls=_LazyGroup)
+@click.group(cls=LazyGroup, members=_COMMANDS)
 @click.version_option(__version__, prog_name="canari")
 def cli() -> None:
     """Take a fitted R or scikit-learn model into production: proved, load-tested, released as a canary."""

@@ -6,5 +6,7 @@ Nothing is imported here: Locust patches the standard library when it is importe
 - `recording`: the raw requests, written, read and followed while they are written
 - `rules`: the rules file; `judging`: rules and recordings in, results out; `statistics`: the intervals below them
 - `predictions`: the same rows to both versions
-- `verdict`: results, combined; `run`: the whole gate, as `canari gate run` does it
+- `live`: what callers get meanwhile
+- `shadow`: copies of callers' requests to both versions
+- `verdict`: results, combined; `run`: the whole gate, as `canari gate run` does it; `report`: the page of it
 """

@@ -1,5 +1,7 @@
 """From recorded requests and rules to results.
 
+A limit that the baseline breaks too, in the same seconds, says nothing of the candidate: such a fail is inconclusive.
+
 Three things are never taken for good news: a request that is missing from the recording (it counts as failed towards a pass
 and as good towards a fail), a failed request (its latency is endless), and a generator that was starved: it may have seen
 each answer as late as it was itself in sending, so only what is slower than twice that can fail a candidate.
@@ -26,6 +28,7 @@ from canari.gate.statistics import (
     within_either,
 )
 from canari.gate.verdict import HEALTH, Generator, RuleResult
+from canari.gate.words import number, share, shares, span
 
 _QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)(_vs_baseline)?")
 _GRACE_SECONDS = 1.0  # for answers to the last requests, when throughput is counted
@@ -108,18 +111,28 @@ def _judge_arms(baseline: _Arm, candidate: _Arm, rules: Rules) -> list[RuleResul
     results = []
     for name, limit in rules.limits.items():
         quantile = _QUANTILE.fullmatch(name)
-        if name == "error_rate":
-            result = judge_share(name, candidate.failed, candidate.n, limit["max"], rules.confidence,
-                                 least=candidate.surely_failed, most=candidate.failed + candidate.missing,
-                                 what="requests had no good answer")  # fmt: skip
-            results.append(msgspec.structs.replace(result, why=result.why + candidate.commonest_error()))
-        elif name == "throughput":
-            results.append(_judge_throughput(candidate, limit["min"], rules.confidence))
-        elif quantile and quantile[2]:
+        if quantile and quantile[2]:
             results.append(_judge_relative(name, float(quantile[1]) / 100, baseline, candidate, limit, rules.confidence))
-        elif quantile:
-            results.append(_judge_quantile(name, float(quantile[1]) / 100, candidate, limit["max_ms"], rules.confidence))
+        elif (result := _judge_alone(name, limit, candidate, rules.confidence)) is not None:
+            same = _judge_alone(name, limit, baseline, rules.confidence) if result.outcome == "fail" else None
+            if same is not None and same.outcome == "fail":
+                why = f"{result.why}; the baseline fails it too in the same seconds, so that it says nothing of the candidate"
+                result = msgspec.structs.replace(result, outcome="inconclusive", why=why)
+            results.append(result)
     return results
+
+
+def _judge_alone(name: str, limit: dict[str, float], arm: _Arm, confidence: float) -> RuleResult | None:
+    """By a rule that compares nothing; None for another rule."""
+    if name == "error_rate":
+        result = judge_share(name, arm.failed, arm.n, limit["max"], confidence, least=arm.surely_failed,
+                             most=arm.failed + arm.missing, what="requests had no good answer")  # fmt: skip
+        return msgspec.structs.replace(result, why=result.why + arm.commonest_error())
+    if name == "throughput":
+        return _judge_throughput(arm, limit["min"], confidence)
+    if quantile := _QUANTILE.fullmatch(name):
+        return _judge_quantile(name, float(quantile[1]) / 100, arm, limit["max_ms"], confidence)
+    return None
 
 
 def judge_share(
@@ -136,7 +149,7 @@ def judge_share(
     """Judge that at most the share `limit` of n cases is bad; `count` were seen, `least` to `most` there may have been."""
     interval = share_interval(count if least is None else least, count if most is None else most, n, confidence)
     outcome = at_most(interval, limit)
-    why = f"{count} of {n} {what}: {_share(count / n if n else math.nan)} {_shares(interval)}, at most {_share(limit)}"
+    why = f"{count} of {n} {what}: {share(count / n if n else math.nan)} {shares(interval)}, at most {share(limit)}"
     if outcome == "inconclusive" and count == 0:
         why += "; too few to tell"
     return RuleResult(
@@ -151,26 +164,26 @@ def judge_share(
     )
 
 
-def _judge_throughput(candidate: _Arm, limit: float, confidence: float) -> RuleResult:
-    answered = candidate.answered_in_time()
-    most = candidate.n if candidate.starved else answered + candidate.missing
-    interval = share_interval(answered, most, candidate.n, confidence)
-    seconds = candidate.load.duration_s - candidate.load.warmup_s
+def _judge_throughput(arm: _Arm, limit: float, confidence: float) -> RuleResult:
+    answered = arm.answered_in_time()
+    most = arm.n if arm.starved else answered + arm.missing
+    interval = share_interval(answered, most, arm.n, confidence)
+    seconds = arm.load.duration_s - arm.load.warmup_s
     return RuleResult(
         name="throughput",
         outcome=at_least(interval, limit),
-        value=answered / candidate.n if candidate.n else None,
+        value=answered / arm.n if arm.n else None,
         unit="share",
         interval=interval,
         limit=limit,
-        samples=candidate.n,
-        why=f"{answered / seconds:.1f} of {candidate.n / seconds:.1f} requests a second were answered: {_shares(interval)}, "
-        f"at least {_share(limit)}",
+        samples=arm.n,
+        why=f"{answered / seconds:.1f} of {arm.n / seconds:.1f} requests a second were answered: {shares(interval)}, "
+        f"at least {share(limit)}",
     )
 
 
-def _judge_quantile(name: str, q: float, candidate: _Arm, limit: float, confidence: float) -> RuleResult:
-    value, interval = candidate.latency(q, confidence)
+def _judge_quantile(name: str, q: float, arm: _Arm, limit: float, confidence: float) -> RuleResult:
+    value, interval = arm.latency(q, confidence)
     return RuleResult(
         name=name,
         outcome=at_most(interval, limit),
@@ -178,8 +191,8 @@ def _judge_quantile(name: str, q: float, candidate: _Arm, limit: float, confiden
         unit="ms",
         interval=_ends(interval),
         limit=limit,
-        samples=candidate.n,
-        why=f"{_number(value)} ms {_span(interval)}, at most {limit:g} ms{_why_open(interval, candidate)}",
+        samples=arm.n,
+        why=f"{number(value)} ms {span(interval)}, at most {limit:g} ms{_why_open(interval, arm)}",
     )
 
 
@@ -189,8 +202,20 @@ def _judge_relative(
     """Both arms' intervals hold together at the confidence where each has half of the error (Bonferroni)."""
     each = 1 - (1 - confidence) / 2
     # A baseline's failure says nothing about how fast it would have been.
-    theirs, (their_low, their_high) = baseline.latency_without_delay(q, each, failed_low=0.0)
-    ours, (our_low, our_high) = candidate.latency_without_delay(q, each, failed_low=math.inf)
+    theirs = baseline.latency_without_delay(q, each, failed_low=0.0)
+    ours = candidate.latency_without_delay(q, each, failed_low=math.inf)
+    return relative(name, ours, theirs, limit, min(baseline.n, candidate.n))
+
+
+def relative(
+    name: str,
+    candidate: tuple[float, Interval],
+    baseline: tuple[float, Interval],
+    limit: dict[str, float],
+    samples: int,
+) -> RuleResult:
+    """Judge a latency in ms, with its interval, against the baseline's: too slow only where ratio and difference are beyond."""
+    (ours, (our_low, our_high)), (theirs, (their_low, their_high)) = candidate, baseline
     ratio = _quotient(our_low, their_high, if_unknown=0.0), _quotient(our_high, their_low, if_unknown=math.inf)
     difference = _minus(our_low, their_high, if_unknown=-math.inf), _minus(our_high, their_low, if_unknown=math.inf)
     value = _quotient(ours, theirs, if_unknown=math.nan)
@@ -202,9 +227,9 @@ def _judge_relative(
         unit="times the baseline",
         interval=_ends(ratio),
         limit=limit,
-        samples=min(baseline.n, candidate.n),
-        why=f"{_number(ours)} ms against {_number(theirs)} ms: {_number(value)} times {_span(ratio)} and {_number(more)} ms more "
-        f"{_span(difference)}; too slow only beyond both {limit['max_ratio']:g} times and {limit['max_ms']:g} ms",
+        samples=samples,
+        why=f"{number(ours)} ms against {number(theirs)} ms: {number(value)} times {span(ratio)} and {number(more)} ms more "
+        f"{span(difference)}; too slow only beyond both {limit['max_ratio']:g} times and {limit['max_ms']:g} ms",
     )
 
 
@@ -223,7 +248,7 @@ def _judge_generator(measured: Table, load: Load, limits: dict[str, float]) -> t
     healthy = load.cpu <= limits["max_cpu"] and delay <= limits["max_delay_ms"]
     why = (
         f"the generator used {load.cpu:.0%} of a core, at most {limits['max_cpu']:.0%}; "
-        f"its own delay p99 was {_number(delay)} ms, at most {limits['max_delay_ms']:g} ms"
+        f"its own delay p99 was {number(delay)} ms, at most {limits['max_delay_ms']:g} ms"
     )
     if len(measured) < asked:
         why += f"; {asked - len(measured)} of {asked} requests are missing from the recording"
@@ -260,23 +285,3 @@ def _why_open(interval: Interval, arm: _Arm) -> str:
     if math.isinf(interval[1]):
         return "; too few good answers" if arm.failed or arm.missing else f"; {arm.n} requests are too few"
     return ""
-
-
-def _number(value: float) -> str:
-    if math.isnan(value):
-        return "?"
-    if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def _span(interval: Interval) -> str:
-    return f"[{_number(interval[0])}, {_number(interval[1])}]"
-
-
-def _share(value: float) -> str:
-    return "?" if math.isnan(value) else f"{value:.2%}"
-
-
-def _shares(interval: Interval) -> str:
-    return f"[{interval[0]:.2%}, {interval[1]:.2%}]"

@@ -35,12 +35,12 @@ def ask_signature(url: str, timeout: float, patience: float = 1.0) -> Signature:
 
 
 def _signature(url: str, timeout: float) -> Signature:
-    answer = call(url, timeout=timeout)
+    answer = call(url, timeout=timeout, headers={"X-Canari-Synthetic": "1"})
     if answer.status != HTTPStatus.OK:
         raise NoAnswerError(f"{url}: expected a signature, came HTTP {answer.status}")
     try:
         return msgspec.json.decode(answer.body, type=Signature)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise NoAnswerError(f"{url}: not a signature: {error}") from None
 
 

@@ -15,7 +15,7 @@ import yaml
 
 from canari.errors import UsageError
 
-_QUANTILES = ("p50", "p95", "p99", "p50_vs_baseline", "p95_vs_baseline")  # any other pNN is allowed too
+_QUANTILES = ("p50", "p95", "p99", "p50_vs_baseline", "p95_vs_baseline", "live_p95_vs_baseline")  # any other pNN is allowed too
 _WARMUP_SHARE = 0.1
 
 

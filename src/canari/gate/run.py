@@ -2,26 +2,29 @@
 
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from canari.errors import CanariError, UsageError
-from canari.gate import recording
+from canari.gate import recording, report
 from canari.gate.http import NoAnswerError
 from canari.gate.judging import judge_load
+from canari.gate.live import LiveMeter
 from canari.gate.plan import Load, LoadPlan
 from canari.gate.predictions import RULES, Comparison, compare, judge_predictions
 from canari.gate.rows import GENERATED, ask_signature, check_some, generate, read_csv, records
 from canari.gate.rules import Rules
+from canari.gate.shadow.judging import judge_shadow
 from canari.gate.verdict import Dropped, RuleResult, Verdict, Version, combine
 from canari.signature import Signature
 
 VERDICT = "verdict.json"
 REQUESTS = "requests.ndjson"
 PREDICTIONS = "predictions.json"
+REPORT = "report.html"
 
 _ATTEMPTS = 2
 _START_SECONDS = 30  # for the load's process to import and to judge nothing
@@ -38,20 +41,25 @@ def run_gate(
     seed: int = 0,
     baseline_name: str | None = None,
     candidate_name: str | None = None,
+    patience_s: float = 1.0,
+    live: LiveMeter | None = None,
+    shadow_url: str | None = None,
 ) -> Verdict:
-    """Measure both servers side by side and judge; writes `verdict.json`, `requests.ndjson` and `predictions.json` into `out`.
+    """Measure both servers side by side and judge; writes the verdict, the report and the raw data into `out`.
 
-    With `rows_file` its rows are sent and their predictions compared; else rows are drawn from the baseline's signature. Raises
+    Waits up to `patience_s` seconds for either to answer at all. With `rows_file` its rows are sent and their predictions
+    compared; else rows are drawn from the baseline's signature. `live` watches live servers while the load is sent;
+    `shadow_url` is that of a comparer, `canari gate shadow`, which is asked after it. Raises
     `CanariError` where the baseline cannot be measured: then `out` holds no verdict.
     """
     _prepare(out)
     try:
-        baseline = ask_signature(baseline_url, rules.timeout_s)
+        baseline = ask_signature(baseline_url, rules.timeout_s, patience_s)
     except NoAnswerError as error:
         raise CanariError(f"the baseline cannot be measured: {error}") from None
     candidate: Signature | None = None
     with suppress(NoAnswerError):
-        candidate = ask_signature(candidate_url, min(rules.timeout_s, _POLITE_SECONDS))
+        candidate = ask_signature(candidate_url, min(rules.timeout_s, _POLITE_SECONDS), patience_s)
     results: list[RuleResult] = []
     if rows_file is None:
         columns = check_some(generate(baseline.inputs, GENERATED, seed))
@@ -78,17 +86,22 @@ def run_gate(
         recording=str(out / REQUESTS),
     )
     attempts = 0
-    while True:
-        attempts += 1
-        load = _send(plan)
-        requests = recording.read(out / REQUESTS)
-        measured = judge_load(requests, load, rules)
-        if not any(request.arm == "baseline" and request.error is None for request in requests):
-            raise CanariError(f"the baseline cannot be measured: {_first_error(requests)}")
-        # What a starved generator left open says nothing of the candidate, so it may be measured once more.
-        if attempts == _ATTEMPTS or not measured.starved or combine(measured.results) != "inconclusive":
-            break
+    with live or nullcontext():
+        while True:
+            attempts += 1
+            load = _send(plan)
+            requests = recording.read(out / REQUESTS)
+            measured = judge_load(requests, load, rules)
+            if not any(request.arm == "baseline" and request.error is None for request in requests):
+                raise CanariError(f"the baseline cannot be measured: {_first_error(requests)}")
+            # What a starved generator left open says nothing of the candidate, so it may be measured once more.
+            if attempts == _ATTEMPTS or not measured.starved or combine(measured.results) != "inconclusive":
+                break
     results += measured.results
+    live_results, seen = live.judge(rules) if live else ([], None)
+    results += live_results
+    if shadow_url and candidate:
+        results += judge_shadow(shadow_url, rules, baseline.tag, candidate.tag)
     verdict = Verdict(
         outcome=combine(results),
         rules=tuple(results),
@@ -104,7 +117,9 @@ def run_gate(
         predictions=predictions,
         rules_file=rules.file,
         rules_sha256=rules.sha256,
+        live=seen,
     )
+    (out / REPORT).write_text(report.render(verdict, requests), "utf-8")
     verdict.save(out / VERDICT)
     return verdict
 
@@ -113,7 +128,7 @@ def _prepare(out: Path) -> None:
     """A directory without the results of an earlier gate, which must not be taken for this one's."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name in (VERDICT, REQUESTS, PREDICTIONS):
+        for name in (VERDICT, REQUESTS, PREDICTIONS, REPORT):
             (out / name).unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"{out}: cannot be written: {error.strerror}") from None

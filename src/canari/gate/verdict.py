@@ -50,6 +50,29 @@ class Dropped(msgspec.Struct, frozen=True, kw_only=True):
     warmup_s: float  # from the start
 
 
+class LiveArm(msgspec.Struct, frozen=True, kw_only=True):
+    """What the servers of one version counted of the callers' own requests for predictions."""
+
+    servers: int  # that told something
+    requests: int  # since each server began
+    errors: int  # of these
+    restarts: int  # of these servers
+    window_requests: int  # while the gate measured
+    window_errors: int
+    p50_ms: float | None  # of good answers while the gate measured, from a request's arrival to its answer
+    p95_ms: float | None
+    p99_ms: float | None
+
+
+class Live(msgspec.Struct, frozen=True, kw_only=True):
+    """The callers' requests beside the gate's own: the live candidate and the live baseline."""
+
+    candidate: LiveArm
+    baseline: LiveArm
+    not_judged: tuple[str, ...]  # rules that these requests could not decide, and why: they do not count
+    problems: tuple[str, ...]  # servers that did not tell, or not always
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """The contract of `verdict.json`."""
 
@@ -67,6 +90,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     predictions: str  # whether they were compared, and on what
     rules_file: str
     rules_sha256: str
+    live: Live | None = None  # None where no live servers were named
     format: int = 1
 
     def save(self, path: Path) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -15,7 +14,8 @@ from rich.text import Text
 
 from canari.gate.predictions import Comparison
 from canari.gate.recording import to_table
-from canari.gate.verdict import RuleResult, combine
+from canari.gate.report.page import environment, limit_text, value_text
+from canari.gate.verdict import combine
 from canari.model import Value
 from canari.rehearsal.outcome import StepRule
 from canari.rehearsal.rehearse import REPORT, GateRun, Rehearsal
@@ -23,21 +23,12 @@ from canari.rehearsal.report import charts
 
 _STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}
 _MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?"}
-_LIMITS = {"max_ratio": "{:g} ×", "max_ms": "{:g} ms", "max_cpu": "{:.0%} CPU", "max_delay_ms": "{:g} ms"}
 _NO_ANSWER = "no answer"
 
 
 def write_report(rehearsal: Rehearsal, out: Path) -> Path:
     """Write `report.html` into `out`; the page needs no network."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("canari.rehearsal", "report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters.update(value=value_text, interval=interval_text, limit=limit_text)
-    page = environment.get_template("report.html.jinja").render(**_content(rehearsal))
+    page = environment("canari.rehearsal").get_template("report.html.jinja").render(**_content(rehearsal))
     path = out / REPORT
     path.write_text(page, encoding="utf-8")
     return path
@@ -101,37 +92,6 @@ def _by_step(rules: Sequence[StepRule]) -> dict[str, list[StepRule]]:
     for rule in rules:
         steps.setdefault(rule.step, []).append(rule)
     return steps
-
-
-def value_text(rule: RuleResult) -> str:
-    """The measured value with its unit, "-" for none."""
-    return "-" if rule.value is None else _quantity(rule.value, rule.unit)
-
-
-def interval_text(rule: RuleResult) -> str:
-    """The interval in the unit of the value; "?" where an end is not bounded."""
-    if rule.interval is None:
-        return "-"
-    return " to ".join("?" if end is None else _quantity(end, rule.unit) for end in rule.interval)
-
-
-def limit_text(rule: RuleResult) -> str:
-    """The limit in the unit of the value, or its parts by name."""
-    if isinstance(rule.limit, dict):
-        return " and ".join(_LIMITS.get(name, name + " {:g}").format(value) for name, value in rule.limit.items())
-    return "-" if rule.limit is None else _quantity(rule.limit, rule.unit)
-
-
-def _quantity(value: float, unit: str) -> str:
-    match unit:
-        case "share":
-            return f"{100 * value:.3g} %"
-        case "ms":
-            return f"{value:.3g} ms"
-        case "times the baseline":
-            return f"{value:.3g} ×"
-        case _:  # the sentence beside it names the unit
-            return f"{value:.3g}"
 
 
 def _print_rows(comparison: Comparison, stable: str, candidate: str, console: Console) -> None:

@@ -1,0 +1,127 @@
+"""The gate's report: self-contained, small, true to the verdict, and drawn whatever came."""
+
+import gzip
+import math
+import re
+import xml.dom.minidom
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from canari.gate.recording import Request
+from canari.gate.report import render
+from canari.gate.verdict import Dropped, Generator, Live, LiveArm, Outcome, RuleResult, Verdict, Version
+
+
+def rule(name: str, outcome: Outcome, **more: Any) -> RuleResult:
+    values: dict[str, Any] = {"value": 12.5, "unit": "ms", "interval": (10.0, None), "limit": 100.0, "samples": 100, "why": "so"}
+    return RuleResult(name=name, outcome=outcome, **{**values, **more})
+
+
+def verdict(*rules: RuleResult, outcome: Outcome = "pass", **more: Any) -> Verdict:
+    values: dict[str, Any] = {
+        "baseline": Version(name="toy:1", version="1", url="http://baseline:3000"),
+        "candidate": Version(name="toy:2", version="2", url="http://candidate:3000"),
+        "seed": 0,
+        "started": "2026-11-22T21:00:00.000+00:00",
+        "duration_s": 10.0,
+        "rate": 200.0,
+        "generator": Generator(cpu=0.2, delay_p99_ms=3.0),
+        "attempts": 1,
+        "dropped": Dropped(warmup=200, warmup_s=1.0),
+        "predictions": "not compared: no rows were given",
+        "rules_file": "release.yaml",
+        "rules_sha256": "0" * 64,
+    }
+    return Verdict(outcome=outcome, rules=rules, **{**values, **more})
+
+
+def request(arm: str, due: float, latency_ms: float, error: str | None = None) -> Request:
+    return Request(
+        arm=arm, intended=1.8e9 + due, delay_ms=0.1, queued_ms=0, latency_ms=latency_ms, status=0 if error else 200, error=error
+    )
+
+
+def load(seconds: float, rate: int = 200) -> list[Request]:
+    """Both arms, the candidate twice as slow."""
+    return [
+        request(arm, number / rate, factor * (1 + math.exp(3 * (number * 0.618 % 1))))
+        for arm, factor in (("baseline", 1.0), ("candidate", 2.0))
+        for number in range(int(seconds * rate))
+    ]
+
+
+def pictures(page: str) -> list[xml.dom.minidom.Document]:
+    return [xml.dom.minidom.parseString(svg) for svg in re.findall(r"<svg .*?</svg>", page, re.DOTALL)]
+
+
+def test_a_minute_of_load_is_a_small_page_that_needs_no_network() -> None:
+    page = render(verdict(rule("p95", "pass"), duration_s=60.0), load(60))
+    assert len(page.encode()) < 80_000
+    assert len(gzip.compress(page.encode())) < 20_000
+    assert not re.search(r"(src|href|url\(|@import)\s*=?\s*[\"']?(https?:)?//", page)
+    assert len(pictures(page)) == 4, "two, each for a desk and for a phone"
+
+
+@pytest.mark.parametrize(
+    ("rules", "outcome", "says"),
+    [
+        ([rule("p95", "pass"), rule("p99", "pass")], "pass", "keeps to all 2 rules"),
+        ([rule("p95", "fail"), rule("p99", "pass")], "fail", "breaks 1 of 2 rules: p95."),
+        ([rule("p95", "pass"), rule("p99", "inconclusive")], "inconclusive", "do not decide 1 of 2 rules: p99."),
+    ],
+)
+def test_the_outcome_is_a_sentence(rules: list[RuleResult], outcome: Outcome, says: str) -> None:
+    page = render(verdict(*rules, outcome=outcome), load(2))
+    assert says in page
+    assert f'class="verdict {outcome}"' in page
+
+
+def test_the_rules_that_decide_come_first() -> None:
+    page = render(verdict(rule("p50", "pass"), rule("p95", "inconclusive"), rule("p99", "fail"), outcome="fail"), load(2))
+    names = re.findall(r"<td><b>(p\d+)</b>", page)
+    assert names == ["p99", "p95", "p50"]
+
+
+def test_a_version_that_answers_nothing_has_its_errors_and_no_curve() -> None:
+    requests = [request("baseline", n / 100, 3.0) for n in range(500)]
+    requests += [request("candidate", n / 100, 3.0, "HTTP 500 <b>no</b>") for n in range(500)]
+    page = render(verdict(rule("error_rate", "fail"), outcome="fail"), requests)
+    assert "candidate: 400 × HTTP 500 &lt;b&gt;no&lt;/b&gt;" in page
+    distribution = pictures(page)[0]
+    assert [line.getAttribute("stroke") for line in distribution.getElementsByTagName("polyline")] == ["var(--stable)"]
+
+
+def test_live_servers_are_told() -> None:
+    arm = LiveArm(
+        servers=2, requests=1234, errors=5, restarts=1, window_requests=99, window_errors=0, p50_ms=1.5, p95_ms=None, p99_ms=None
+    )
+    live = Live(candidate=arm, baseline=arm, not_judged=("live_error_rate: few",), problems=("pod-a: gone (1 of 3 times)",))
+    page = render(verdict(rule("p95", "pass"), live=live), load(2), {"experiment": "toy-abc-2-0"})
+    for text in ("1,234", "5 failed", "live_error_rate: few", "pod-a: gone", "toy-abc-2-0"):
+        assert text in page
+
+
+REQUESTS = st.builds(
+    request,
+    st.sampled_from(["baseline", "candidate"]),
+    st.floats(0, 100),
+    st.floats(0, 1e9),
+    st.one_of(st.none(), st.text()),
+)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(REQUESTS, max_size=30),
+    st.floats(0.1, 1e5),
+    st.floats(1e-3, 1e6),
+)
+def test_whatever_came_is_drawn(requests: list[Request], seconds: float, limit: float) -> None:
+    page = render(verdict(rule("p99.9", "pass", limit=limit), duration_s=seconds), requests)
+    for picture in pictures(page):
+        drawn = picture.toxml()
+        assert "nan" not in drawn
+        assert "inf" not in drawn
