@@ -1,5 +1,10 @@
 """A graph and its signature, run by onnxruntime."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -25,6 +30,15 @@ def test_predictions_are_the_formulas(toy_model: Model) -> None:
     assert found.shape == (5, 1)
     np.testing.assert_allclose(found[:, 0], np.array(expected, np.float64), rtol=1e-14)
     assert np.isnan(found[3, 0])
+
+
+@pytest.mark.parametrize(("module", "reports"), [("canari.runtime.onnx", False), ("onnxruntime", True)])
+def test_nothing_is_reported_to_onnxruntimes_maker(tmp_path: Path, module: str, reports: bool) -> None:
+    """By itself onnxruntime gives the machine an identifier, and keeps what it will send, under the home folder."""
+    environment = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", f"import {module}"], env=environment, check=True)
+    assert any(tmp_path.rglob("*onnxruntime*")) is reports
 
 
 def test_a_class_is_text_and_none_where_missing() -> None:

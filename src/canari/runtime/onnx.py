@@ -1,8 +1,11 @@
 """A model as an ONNX graph, run in this process by onnxruntime."""
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it reports to its maker otherwise, from the import on
 import onnxruntime
 
 from canari.errors import CanariError
