@@ -24,7 +24,7 @@ from canari.errors import CanariError
 from canari.gate.rules import Rules, load_rules
 from canari.gate.verdict import Dropped, Outcome, RuleResult, Verdict, Version
 from canari.release import gate_job, verdicts
-from tests.gate.faulty import server
+from tests.gate.faulty import CSV, server
 
 MODEL = "toy"
 EXPERIMENT = "toy-new-2-0"
@@ -237,6 +237,15 @@ def test_a_crashing_live_canary_fails_a_healthy_fresh_one(mock: MockApi, rules: 
         gate_job.run(mock.api, measurement(url.rpartition(":")[2]), rules)
     assert mock.data()["outcome"] == "fail"
     assert mock.data()["why"].startswith("live_restarts: ")
+
+
+@pytest.mark.alone
+def test_predictions_are_compared_on_a_persons_rows(mock: MockApi, rules: Rules, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text(CSV)
+    with server() as url:
+        gate_job.run(mock.api, measurement(url.rpartition(":")[2]), rules, rows)
+    assert json.loads(mock.data()["verdict"])["predictions"].startswith("compared on 120 rows")
 
 
 def test_the_experiments_name_tells_revision_and_step() -> None:

@@ -124,8 +124,8 @@ def _server(pod: Any, port: int) -> Server:
     return Server(name=pod.metadata.name, url=f"http://{f'[{ip}]' if ':' in ip else ip}:{port}", restarts=restarts)
 
 
-def run(api: Api, measurement: Measurement, rules: Rules) -> Verdict:
-    """Measure the candidate beside the baseline, and publish what came of it.
+def run(api: Api, measurement: Measurement, rules: Rules, rows_file: Path | None = None) -> Verdict:
+    """Measure the candidate beside the baseline, with `rows_file` on its rows, and publish what came of it.
 
     Raises `CanariError`, with nothing published, where there is no verdict: the baseline cannot be measured, the load generator
     fails, the ConfigMap cannot be read or written.
@@ -138,6 +138,7 @@ def run(api: Api, measurement: Measurement, rules: Rules) -> Verdict:
             f"http://{measurement.candidate}:{measurement.port}",
             rules,
             Path(folder),
+            rows_file=rows_file,
             patience_s=PATIENCE_SECONDS,
             live=LiveMeter(lambda: live_fleet(api, measurement)),
             shadow_url=measurement.shadow and f"http://{measurement.shadow}:{_SHADOW_PORT}",

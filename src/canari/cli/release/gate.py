@@ -20,6 +20,12 @@ from canari.release import gate_job
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Where the pods serve HTTP.")
 @click.option("--shadow", help="Host of the comparer of callers' requests, where there is one.")
 @click.option("--rules", "rules_file", required=True, type=click.Path(path_type=Path), help="What to keep to, in YAML.")
+@click.option(
+    "--rows",
+    "rows_file",
+    type=click.Path(path_type=Path),
+    help="CSV file of rows to send and to compare the predictions on; where no such file is, rows are drawn.",
+)
 @click.option("--duration", type=click.FloatRange(0, min_open=True), help="Seconds of load; else as the rules file says.")
 def gate(
     model: str,
@@ -30,6 +36,7 @@ def gate(
     port: int,
     shadow: str | None,
     rules_file: Path,
+    rows_file: Path | None,
     duration: float | None,
 ) -> int:
     """Measure a release in the cluster, and leave verdict and report in the ConfigMap MODEL-verdict.
@@ -44,6 +51,7 @@ def gate(
             model=model, release=release, stable=stable, baseline=baseline, candidate=candidate, port=port, shadow=shadow
         ),
         load_rules(rules_file).lasting(duration),
+        rows_file if rows_file and rows_file.exists() else None,
     )
     show_verdict(verdict)
     return ExitCode.FAILED if verdict.outcome == "fail" else ExitCode.OK
