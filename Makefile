@@ -8,8 +8,9 @@ export BENTOML_HOME ?= $(CURDIR)/.bentoml
 export BENTOML_DO_NOT_TRACK := true
 TIME_SCALE ?= 6
 OUT ?= out/rehearsal
+CLUSTER ?= standard
 
-.PHONY: setup rehearse examples test test-slow test-r lint format cluster-test bench parity models requirements clean
+.PHONY: setup checkov rehearse examples test test-slow test-r lint format cluster-kind cluster-install cluster-test bench parity models requirements clean
 
 setup: $(VENV)/.done
 
@@ -18,6 +19,14 @@ $(VENV)/.done: requirements/dev.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+# The linter of the manifests, in an environment of its own: it asks for other versions of what the project uses.
+checkov: .venv-checkov/.done
+
+.venv-checkov/.done: requirements/checkov.txt
+	test -x .venv-checkov/bin/python || $(PYTHON) -m venv .venv-checkov
+	.venv-checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/checkov.txt
 	touch $@
 
 # The main job: the example models, imported, and version 2 released over version 1.
@@ -30,13 +39,21 @@ examples: setup
 	$(BIN)/canari import models/diabetes/diabetes-3.rds --version 3
 	$(BIN)/canari import models/breast_cancer/breast-cancer-1.skops --version 1
 
-test: lint
+test: lint checkov
 	$(BIN)/python -m pytest -m "not alone and not slow and not cluster" -p tests.required -n 2
 	$(BIN)/python -m pytest -m "alone and not slow" -p tests.required
 
 # Rehearsals at full length.
 test-slow: setup
 	$(BIN)/python -m pytest -m slow -p tests.required
+
+# A kind cluster, and a registry beside it.
+cluster-kind:
+	k8s/cluster/kind/up
+
+# What a release needs on the cluster that KUBECONFIG names; CLUSTER=kind where that is a kind cluster.
+cluster-install:
+	k8s/cluster/install $(CLUSTER)
 
 # Against the cluster that KUBECONFIG names.
 cluster-test: setup
@@ -77,6 +94,8 @@ requirements:
 	    --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
 	uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --all-extras --group dev pyproject.toml -o requirements/dev.txt
+	uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --group checkov -o requirements/checkov.txt
 
 clean:
-	rm -rf $(VENV) .bentoml out build dist
+	rm -rf $(VENV) .venv-checkov .bentoml out build dist

@@ -40,10 +40,11 @@ def test_a_server_side_dry_run_accepts_every_object(cluster: Cluster, manifests:
 
 def test_argo_rollouts_finds_the_rollout_valid(cluster: Cluster, applied: Any) -> None:
     assert "InvalidSpec" not in _conditions(cluster, "diabetes")
+    least = applied["HorizontalPodAutoscaler", "diabetes"]["spec"]["minReplicas"]
     rollout = wait_for(
         lambda: cluster.get(_ARGO, "Rollout", "diabetes"),
-        lambda r: r["status"].get("replicas") == r["spec"]["replicas"],
-        "the Rollout's pods",
+        lambda r: r["status"].get("replicas") == r["spec"].get("replicas") == least,
+        "the Rollout's pods, as many as the autoscaler asks for",
     )
     assert rollout["status"]["phase"] != "Degraded"
 
@@ -94,6 +95,8 @@ def test_applying_again_changes_nothing_and_leaves_the_verdict_alone(cluster: Cl
         ("diabetes-gate patch configmaps/diabetes-verdict", True),
         ("diabetes-gate patch configmaps/another", False),
         ("diabetes-gate get secrets/diabetes-verdict", False),
+        ("diabetes-gate list pods/", True),
+        ("diabetes-gate delete pods/", False),
         ("diabetes-verdict get configmaps/diabetes-verdict", True),
         ("diabetes-verdict patch configmaps/diabetes-verdict", False),
         ("diabetes-verdict get configmaps/another", False),

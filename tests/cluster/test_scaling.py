@@ -1,0 +1,52 @@
+"""The autoscaler in the middle of a canary: twice the load, and back."""
+
+import time
+
+import pytest
+
+from tests.cluster.callers import PROTOCOLS
+from tests.cluster.cluster import wait_for
+from tests.cluster.conftest import NewRelease
+from tests.cluster.numbers import Numbers
+from tests.cluster.release import Release, Settings
+
+PAUSE = 75  # seconds at either weight: time for the autoscaler, and for requests enough to count shares
+LOAD = {"rate": 40, "rows": 100}
+
+
+@pytest.fixture(scope="module")
+def release(new_release: NewRelease) -> Release:
+    release = new_release(settings=Settings(pause=PAUSE, rules="errors"))
+    release.patch(
+        "HorizontalPodAutoscaler",
+        {
+            "/spec/maxReplicas": 6,
+            "/spec/behavior/scaleUp/stabilizationWindowSeconds": 5,
+            "/spec/behavior/scaleDown/stabilizationWindowSeconds": 15,
+            "/spec/behavior/scaleDown/policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}],
+        },
+    )
+    release.deploy()
+    return release
+
+
+def test_load_doubles_in_the_middle(release: Release, numbers: Numbers) -> None:
+    idle = release.usage()
+    with release.callers(**LOAD) as callers:
+        release.start(release.images.candidate)
+        at_ten = release.wait_weight(10)
+        before = release.replicas()
+        with release.callers(**LOAD, seed=1) as more:
+            wait_for(release.replicas, lambda replicas: replicas > before, "more pods", PAUSE - 15)
+            release.settle(at_ten + PAUSE - 10)
+            assert release.weights() == dict.fromkeys(PROTOCOLS, 10)
+            grown, busy, until = release.replicas(), release.usage(), time.time()
+            added = more.stop()
+        wait_for(release.replicas, lambda replicas: replicas == before, "the former number of pods", 120)
+        release.argo("abort")
+        release.wait("Degraded", 15, "abort")
+        account = callers.stop()
+    both = account.since(at_ten, until) + added
+    assert account.lost == added.lost == []
+    assert {p: 100 * both.of(p).share("2") for p in PROTOCOLS} == pytest.approx(dict.fromkeys(PROTOCOLS, 10), abs=2)
+    numbers.requests("load doubles in mid-canary", account + added, pods=f"{before} to {grown}", idle=idle, busy=busy)

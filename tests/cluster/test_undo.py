@@ -1,0 +1,56 @@
+"""Going back: after a promotion, in the middle of a release, and again after a rejection."""
+
+import pytest
+
+from tests.cluster.callers import PROTOCOLS
+from tests.cluster.conftest import NewRelease
+from tests.cluster.numbers import Numbers
+from tests.cluster.release import Release
+
+
+@pytest.fixture(scope="module")
+def release(new_release: NewRelease) -> Release:
+    release = new_release()
+    release.deploy()
+    return release
+
+
+def test_applying_again_in_the_middle_leaves_the_weights_and_undo_takes_all_callers_back(
+    release: Release, numbers: Numbers
+) -> None:
+    with release.callers() as callers:
+        release.start(release.images.candidate)
+        release.wait_weight(10)
+        before = release.rollout()["metadata"]["generation"]
+        release.apply()
+        assert release.rollout()["metadata"]["generation"] == before
+        burst = release.burst(4000, 10)
+        shares = {p: 100 * burst.of(p).share("2") for p in PROTOCOLS}
+        release.argo("undo")
+        undone = release.wait("Healthy", 30)
+        release.settle(undone + 5)
+        account = callers.stop()
+    assert shares == pytest.approx(dict.fromkeys(PROTOCOLS, 10), abs=2)
+    assert burst.lost == account.lost == []
+    assert {r.version for r in account.since(undone).requests} == {"1"}
+    numbers.requests("apply again, then undo, in mid-canary", account, shares=shares)
+
+
+def test_undo_again_and_again_never_goes_to_a_rejected_version(release: Release, numbers: Numbers) -> None:
+    """Versions 1, 2 and 4 passed; a faulty one is rejected."""
+    for candidate in (release.images.candidate, release.images.third):
+        release.start(candidate)
+        release.wait("Healthy", 180)
+    release.start(release.images.faulty("erring"))
+    release.wait("Degraded", 90, "abort")
+    with release.callers() as callers:
+        served = []
+        for _ in range(3):
+            release.canari("undo", release.name)
+            undone = release.wait("Healthy", 60)
+            release.settle(undone + 4)
+            served.append({r.version for r in callers.account().since(undone).requests})
+        account = callers.stop()
+    assert served == [{"4"}, {"2"}, {"1"}]
+    assert account.lost == []
+    numbers.requests("undo three times after a rejection", account)
