@@ -41,7 +41,7 @@ examples: setup
 
 test: lint checkov
 	$(BIN)/python -m pytest -m "not alone and not slow and not cluster" -p tests.required -n 2
-	$(BIN)/python -m pytest -m "alone and not slow" -p tests.required
+	$(BIN)/python -m pytest -m "alone and not slow and not cluster" -p tests.required
 
 # Rehearsals at full length.
 test-slow: setup
@@ -55,9 +55,11 @@ cluster-kind:
 cluster-install:
 	k8s/cluster/install $(CLUSTER)
 
-# Against the cluster that KUBECONFIG names.
+# Against the cluster that KUBECONFIG names: three files of cases at a time, then those that measure or strike the cluster itself.
 cluster-test: setup
-	$(BIN)/python -m pytest -m cluster -p tests.required tests/cluster
+	rm -rf out/cluster
+	$(BIN)/python -m pytest -m "cluster and not alone" -p tests.required -n 3 --dist loadfile tests/cluster
+	$(BIN)/python -m pytest -m "cluster and alone" -p tests.required tests/cluster
 
 # The R package's own tests; needs R with testthat, randomForest and MASS.
 test-r:

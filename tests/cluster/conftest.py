@@ -86,7 +86,8 @@ def images(api: dynamic.DynamicClient, tmp_path_factory: pytest.TempPathFactory)
     registry = os.environ.get("CANARI_REGISTRY")
     if not registry:
         pytest.skip("no registry to push images to: CANARI_REGISTRY is not set")
-    return Images(registry, tmp_path_factory.mktemp("bentoml"))
+    basetemp = tmp_path_factory.getbasetemp()
+    return Images(registry, basetemp.parent if "PYTEST_XDIST_WORKER" in os.environ else basetemp)
 
 
 NewRelease: TypeAlias = Callable[..., Release]

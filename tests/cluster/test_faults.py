@@ -11,6 +11,8 @@ from tests.cluster.conftest import NewRelease
 from tests.cluster.numbers import Numbers
 from tests.cluster.release import Release, Settings
 
+pytestmark = pytest.mark.alone
+
 STOPPED = 60  # seconds
 IN_FLIGHT = 3.0  # seconds after a pod's death until the gateway has heard: requests are still on their way to it
 

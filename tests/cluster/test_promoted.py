@@ -7,6 +7,8 @@ from tests.cluster.conftest import NewRelease
 from tests.cluster.numbers import Numbers
 from tests.cluster.release import Release, Settings
 
+pytestmark = pytest.mark.alone
+
 PAUSE = 25  # long enough to count callers' shares at either weight while no gate takes the machine's CPU
 
 

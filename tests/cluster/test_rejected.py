@@ -9,6 +9,8 @@ from tests.cluster.conftest import NewRelease
 from tests.cluster.numbers import Numbers
 from tests.cluster.release import Release
 
+pytestmark = pytest.mark.alone
+
 SECONDS_TO_STABLE = 15
 
 

@@ -10,6 +10,8 @@ from tests.cluster.conftest import NewRelease
 from tests.cluster.numbers import Numbers
 from tests.cluster.release import Release, Settings
 
+pytestmark = pytest.mark.alone
+
 PAUSE = 75  # seconds at either weight: time for the autoscaler, and for requests enough to count shares
 LOAD = {"rate": 40, "rows": 100}
 
