@@ -225,10 +225,10 @@ class Release:
         selector = f"app.kubernetes.io/name={self.name},rollouts-pod-template-hash={pod_hash}"
         return [p for p in self.cluster.list("v1", "Pod", selector) if not p["metadata"].get("deletionTimestamp")]
 
-    def restarts_and_unready(self, pod_hash: str) -> tuple[int, int]:
-        """Of a version's live pods: how often their servers were restarted, and how many are not ready."""
+    def restarts_and_ready(self, pod_hash: str) -> tuple[int, int]:
+        """Of a version's live pods: how often their servers were restarted, and how many are ready."""
         statuses = [status for pod in self.pods(pod_hash) for status in pod["status"].get("containerStatuses", [])]
-        return sum(s["restartCount"] for s in statuses), sum(not s["ready"] for s in statuses)
+        return sum(s["restartCount"] for s in statuses), sum(s["ready"] for s in statuses)
 
     def replicas(self) -> int:
         """How many stable pods the autoscaler asks for."""
