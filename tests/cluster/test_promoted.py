@@ -42,6 +42,9 @@ def test_healthy_candidate_is_promoted_and_no_request_fails(release: Release, nu
             burst = release.burst(count, weight)
             assert burst.lost == []
             shares[weight] = {p: 100 * burst.of(p).share("2") for p in PROTOCOLS}
+            if weight == 10:
+                gateway = ("--gateway", f"http://{release.cluster.gateway}")
+                release.canari("verify", release.name, *gateway, "--requests", "3000")  # says the same by itself
         took = release.wait("Healthy", 120) - started
         account = callers.stop()
     assert account.lost == []
