@@ -42,15 +42,15 @@ _FIELDS = {"FP64": "fp64_contents", "INT64": "int64_contents", "BOOL": "bool_con
 _CHANNELS = 4
 # As docs/releases.md advises callers to try again.
 _RETRIED_STATUSES = (502, 503, 504)
-_RETRY_WAITS = (0.1, 0.3, 1.0)  # seconds
+_RETRY_WAITS = (0.1, 0.3, 1.0, 2.0)  # seconds
 _RETRY_POLICY = {
     "methodConfig": [
         {
             "name": [{"service": "inference.GRPCInferenceService"}],
             "retryPolicy": {
                 "maxAttempts": 5,
-                "initialBackoff": "0.1s",
-                "maxBackoff": "1s",
+                "initialBackoff": "0.2s",
+                "maxBackoff": "2s",
                 "backoffMultiplier": 2,
                 "retryableStatusCodes": ["UNAVAILABLE"],
             },
