@@ -115,18 +115,16 @@ def _patch(target: dict[str, Any], operations: list[dict[str, Any]]) -> bool:
     return True
 
 
-@pytest.fixture
-def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MockApi]:
-    """A mock API server that KUBECONFIG names, with nothing in it yet."""
+def listen(answer: Callable[[str, str, str | None, bytes], tuple[int, Any]]) -> ThreadingHTTPServer:
+    """A server on a free port that answers with the status and the JSON of `answer(verb, url, content type, body)`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else None
-            status, answer = mock.answer(self.command, self.path, body)
-            content = json.dumps(answer).encode()
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, said = answer(self.command, self.path, self.headers.get("Content-Type"), body)
+            content = json.dumps(said).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
@@ -138,7 +136,17 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MockApi]:
         def log_message(self, *_arguments: Any) -> None:
             pass
 
-    server = QuietServer(("127.0.0.1", 0), Handler)
+    return QuietServer(("127.0.0.1", 0), Handler)
+
+
+@pytest.fixture
+def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MockApi]:
+    """A mock API server that KUBECONFIG names, with nothing in it yet."""
+
+    def answer(verb: str, url: str, _content_type: str | None, body: bytes) -> tuple[int, Any]:
+        return mock.answer(verb, url, json.loads(body) if body else None)
+
+    server = listen(answer)
     url = f"http://127.0.0.1:{server.server_port}"
     file = tmp_path / "kubeconfig"
     write_kubeconfig(file, url)

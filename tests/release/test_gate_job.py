@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -25,6 +24,7 @@ from canari.gate.rules import Rules, load_rules
 from canari.gate.verdict import Dropped, Outcome, RuleResult, Verdict, Version
 from canari.release import gate_job, verdicts
 from tests.gate.faulty import CSV, server
+from tests.release.conftest import listen
 
 MODEL = "toy"
 EXPERIMENT = "toy-new-2-0"
@@ -84,23 +84,7 @@ class MockApi:
 def mock() -> Iterator[MockApi]:
     mock = MockApi()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, answer = mock.answer(self.command, self.path, self.headers.get("Content-Type"), body)
-            content = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_PATCH = do_GET  # noqa: N815
-
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    listening = listen(mock.answer)
     mock.url = f"http://127.0.0.1:{listening.server_port}"
     thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
