@@ -54,6 +54,58 @@ def to_feeds(inputs: Sequence[Input], columns: Mapping[str, Sequence[Value]]) ->
     return feeds
 
 
+def number_feed(column: Input, values: npt.NDArray[Any], missing: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.float64]:
+    """What `to_feeds` makes of a column of numbers, integers or booleans that is an array [n] of numbers or bools already.
+
+    `missing` marks values that are missing besides those that are NaN. Raises `CellError`.
+    """
+    feed = values.astype(np.float64)
+    if missing is not None:
+        feed[missing] = np.nan
+    wrong = np.isinf(feed)
+    if not column.missing or column.kind == "boolean":
+        wrong |= np.isnan(feed)
+        if column.missing and missing is not None:
+            wrong &= ~missing
+    if column.kind == "integer":
+        wrong |= (feed != np.floor(feed)) & ~np.isnan(feed)
+        # The values themselves: as a double the first integer beyond is the last one that is not.
+        beyond = (values > LARGEST_INTEGER) | (values < -LARGEST_INTEGER)
+        wrong |= beyond if missing is None else beyond & ~missing
+    if wrong.any():
+        row = int(wrong.argmax())
+        _refuse(column, row, None if missing is not None and missing[row] else values[row].item())
+    return feed.reshape(-1, 1)
+
+
+def category_feed(column: Input, levels: Sequence[Any], codes: npt.NDArray[np.integer]) -> npt.NDArray[np.object_]:
+    """What `to_feeds` makes of a category that came as positions `codes` [n] in `levels`. Raises `CellError`."""
+    known = np.empty(len(levels), np.object_)
+    wrong = np.zeros(len(levels), bool)
+    for code, level in enumerate(levels):
+        try:
+            known[code] = _one_level(column, 0, level)
+        except CellError:
+            wrong[code] = True
+    wrong_rows = wrong[codes]
+    if wrong_rows.any():
+        row = int(wrong_rows.argmax())
+        _refuse(column, row, levels[codes[row]])
+    feed: npt.NDArray[np.object_] = known[codes].reshape(-1, 1)
+    return feed
+
+
+def row_feeds(inputs: Sequence[Input], values: Sequence[Value]) -> Feeds:
+    """The arrays [1, 1] of one row that was checked before: one value an input, in order; None is missing."""
+    feeds: Feeds = {}
+    for column, value in zip(inputs, values, strict=True):
+        if column.kind == "category":
+            feeds[column.name] = np.array([[MISSING if value is None else value]], np.object_)
+        else:
+            feeds[column.name] = np.array([[value]], np.float64)  # None becomes NaN
+    return feeds
+
+
 def expected(column: Input) -> str:
     """What a column takes, in words."""
     match column.kind:
