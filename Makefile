@@ -10,7 +10,7 @@ TIME_SCALE ?= 6
 OUT ?= out/rehearsal
 CLUSTER ?= standard
 
-.PHONY: setup checkov rehearse examples test test-slow test-r lint format cluster-kind cluster-install cluster-test bench parity models requirements clean
+.PHONY: setup checkov rehearse examples test clients test-slow test-r lint format cluster-kind cluster-install cluster-test peers bench proof parity models requirements clean
 
 setup: $(VENV)/.done
 
@@ -40,8 +40,8 @@ examples: setup
 	$(BIN)/canari import models/breast_cancer/breast-cancer-1.skops --version 1
 
 test: lint checkov
-	$(BIN)/python -m pytest -m "not alone and not slow and not cluster" -p tests.required -n 2
-	$(BIN)/python -m pytest -m "alone and not slow and not cluster" -p tests.required
+	$(BIN)/python -m pytest -m "not alone and not slow and not cluster and not clients" -p tests.required -n 2
+	$(BIN)/python -m pytest -m "alone and not slow and not cluster and not clients" -p tests.required
 
 # Rehearsals at full length.
 test-slow: setup
@@ -65,6 +65,15 @@ cluster-test: setup
 test-r:
 	r/check
 
+# Callers in other languages and environments (docs/clients.md); needs curl, Go, and R with httr2.
+clients: setup .venv-clients/.done
+	$(BIN)/python -m pytest -m clients -p tests.required tests/serving/clients
+
+.venv-clients/.done: requirements/clients.txt
+	test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/clients.txt
+	touch $@
+
 lint: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -74,9 +83,28 @@ format: setup
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-# Rates side by side with an empty server and plumber; needs wrk, and R with plumber.
+# Other ways to serve the same model, to measure beside; needs Go. One that does not install is reported as not measured.
+peers: .venv-peers-vetiver/.done .venv-peers-mlserver/.done .venv-peers-go/bin/ghz
+
+.venv-peers-%/.done: requirements/peers-%.txt
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+.venv-peers-go/bin/ghz:
+	GOBIN=$(CURDIR)/.venv-peers-go/bin go install github.com/bojand/ghz/cmd/ghz@v0.120.0
+
+# The server side by side with an empty one and with peers, about half an hour; needs wrk, and R with plumber and randomForest.
 bench: examples
-	$(BIN)/python benchmarks/serving.py
+	-$(MAKE) --keep-going peers
+	mkdir -p out/bench
+	for table in peers protocols forest latency batch start memory overload; do \
+	  $(BIN)/python benchmarks/$$table.py > out/bench/$$table.md || exit 1; cat out/bench/$$table.md; done
+
+# What takes long: a million malformed requests, rolling stops under load, every path against the protocol's description.
+# Interrupted, it goes on where it was. The results are in docs/proofs.md.
+proof: examples
+	$(BIN)/python -m proofs
 
 # How exactly canari predicts what R predicts; needs R with randomForest and MASS.
 parity: setup
@@ -96,8 +124,9 @@ requirements:
 	    --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
 	uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --all-extras --group dev pyproject.toml -o requirements/dev.txt
-	uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
-	  --group checkov -o requirements/checkov.txt
+	for group in checkov clients peers-vetiver peers-mlserver; do \
+	  uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	    --group $$group -o requirements/$$group.txt; done
 
 clean:
-	rm -rf $(VENV) .venv-checkov .bentoml out build dist
+	rm -rf $(VENV) .venv-* .bentoml out build dist

@@ -34,7 +34,7 @@ class Service:
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
         """Load the model and open the gRPC port."""
-        await app.start(self.model.path)
+        await app.start(self.model.path, self)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import onnx
 import pytest
 from onnx import TensorProto, helper
@@ -19,6 +20,10 @@ from onnx import TensorProto, helper
 from canari import store as model_store
 from canari.model import Checks, Columns, Model
 from canari.signature import MISSING, TOLERANCE, Input, Output, Proof, Signature, Source
+
+# How long an example takes depends on what else the machine does.
+hypothesis.settings.register_profile("canari", deadline=None)
+hypothesis.settings.load_profile("canari")
 
 LEVELS = ("none", "some", "a lot")
 

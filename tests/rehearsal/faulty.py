@@ -3,49 +3,49 @@
 `python faulty.py NAME:VERSION HTTP_PORT GRPC_PORT FAULT`
 """
 
-import asyncio
 import itertools
 import os
 import sys
 import time
-from typing import Any
 
 from canari import store
-from canari.serving.app import App
+from canari.runtime import Runtime
+from canari.serving.app import App, Route
+from canari.serving.http import Answer, Request
 from canari.serving.server import serve
+from canari.serving.settings import Settings
 from canari.serving.warmup import warm
 
+CONCURRENT = 32
 
-class Faulty:
-    """An application that is `app` but for its fault."""
 
-    def __init__(self, app: App, fault: str) -> None:
-        self._app = app
+class Faulty(App):
+    """The application, but for its fault."""
+
+    def __init__(self, runtime: Runtime, settings: Settings, fault: str) -> None:
+        if fault == "slow":  # each request, and not those behind it
+            runtime.inline, runtime.workers = False, CONCURRENT
+        super().__init__(runtime, settings)
         self._fault = fault
         self._next_freeze = time.monotonic() + 2
         self._callers = 0
         self._count = itertools.count()
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._app, name)
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope.get("path") == "/predict":
+    def answer(self, route: Route, request: Request) -> Answer:
+        if route.template == "/predict":
             match self._fault:
                 case "slow":
-                    await asyncio.sleep(0.03)
+                    time.sleep(0.03)
                 case "freezing" if time.monotonic() > self._next_freeze:
                     self._next_freeze = time.monotonic() + 10
                     time.sleep(2)
                 case "erring" if next(self._count) % 50 == 0:
-                    await send({"type": "http.response.start", "status": 500, "headers": [(b"content-length", b"0")]})
-                    await send({"type": "http.response.body", "body": b""})
-                    return
-                case "dying" if dict(scope["headers"]).get(b"x-canari-synthetic") is None:
+                    return Answer(b"", 500)
+                case "dying" if b"x-canari-synthetic" not in request.headers:
                     self._callers += 1
                     if self._callers > 30:  # after the comparison of predictions, with callers on it
                         os._exit(3)
-        await self._app(scope, receive, send)
+        return super().answer(route, request)
 
 
 def main() -> None:
@@ -53,7 +53,15 @@ def main() -> None:
     tag, http_port, grpc_port, fault = sys.argv[1:]
     if fault == "unstartable":
         sys.exit("cannot allocate the tensor arena")
-    serve(lambda: Faulty(App(warm(store.get(tag))), fault), "127.0.0.1", int(http_port), int(grpc_port), lambda *_: None)  # type: ignore[arg-type,return-value]
+    settings = Settings()
+    serve(
+        lambda: Faulty(warm(store.get(tag)), settings, fault),
+        settings,
+        "127.0.0.1",
+        int(http_port),
+        int(grpc_port),
+        lambda *_: None,
+    )
 
 
 main()

@@ -62,7 +62,14 @@ class Server(NamedTuple):
 @contextmanager
 def serving(*arguments: str) -> Iterator[Server]:
     """`canari serve ARGUMENTS` on free ports, from its ready line to its end."""
-    command = [sys.executable, "-m", "canari", "serve", *arguments, "--http-port", "0", "--grpc-port", "0"]
+    with running("-m", "canari", "serve", *arguments, "--http-port", "0", "--grpc-port", "0") as server:
+        yield server
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[Server]:
+    """A server that Python runs and that says when it is ready as `canari serve` does."""
+    command = [sys.executable, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -25,6 +25,7 @@ from tests.serving.conftest import ROW, serving
 pytestmark = pytest.mark.alone
 
 CHECKOUT = Path(canari.__file__).parents[2]
+DATATYPES = {"age": "FP64", "visits": "INT64", "smoker": "BOOL", "exercise": "BYTES"}
 PREDICTED = {"model": "toy", "version": "1", "predictions": [{"prediction": 0.334589441253186}]}
 
 # An endpoint that an owner might add.
@@ -117,10 +118,18 @@ def test_what_cannot_be_built_leaves_nothing(home: Path, tmp_path: Path, project
 def test_canari_serves_a_bento_with_its_owners_endpoints(home: Path, project: Path) -> None:
     tag = bento.build("toy:1", project)
     with serving("--bento", tag) as server, httpx.Client(base_url=server.url, timeout=30) as client:
-        assert client.post("/predict", json=[ROW]).json() == PREDICTED
+        predicted = client.post("/predict", json=[ROW])
+        assert predicted.json() == PREDICTED | {"bento": tag}
+        assert predicted.headers["x-canari-bento"] == tag
         answer = client.post("/label", json={"age": 30})
         assert (answer.status_code, answer.text) == (200, "toy at 30")
-        assert answer.headers["x-canari-version"] == "1"
+        assert (answer.headers["x-canari-version"], answer.headers["x-canari-bento"]) == ("1", tag)
+        tensors = [
+            {"name": name, "shape": [1, 1], "datatype": datatype, "data": [ROW[name]]} for name, datatype in DATATYPES.items()
+        ]
+        inferred = client.post("/v2/models/toy/infer", json={"inputs": tensors})
+        assert inferred.json()["parameters"] == {"bento": tag}
+        assert "<title>toy 1</title>" in client.get("/").text
         assert "/label" in client.get("/docs.json").json()["paths"]
         assert client.get("/nothing").status_code == 404
         assert client.get("/v2/models/other").json()["error"].startswith("no such model")
@@ -130,9 +139,10 @@ def test_canari_serves_a_bento_with_its_owners_endpoints(home: Path, project: Pa
 
 
 def test_canari_serves_a_bentos_folder(home: Path, project: Path) -> None:
-    name, version = bento.build("toy:1", project).split(":")
+    tag = bento.build("toy:1", project)
+    name, version = tag.split(":")
     with serving("--bento", str(home / "bentos" / name / version)) as server:
-        assert httpx.post(f"{server.url}/predict", json=[ROW]).json() == PREDICTED
+        assert httpx.post(f"{server.url}/predict", json=[ROW]).json() == PREDICTED | {"bento": tag}
 
 
 def test_bentoml_serves_and_builds_from_the_checkout(home: Path) -> None:
@@ -148,6 +158,7 @@ def test_bentoml_serves_and_builds_from_the_checkout(home: Path) -> None:
             assert server.poll() is None, server.communicate()[0]
             time.sleep(0.1)
         assert httpx.post(f"{url}/predict", json=[ROW]).json() == PREDICTED
+        assert "<title>toy 1</title>" in httpx.get(f"{url}/").text
         assert 'canari_rows_total{model="toy"' in httpx.get(f"{url}/metrics").text
         assert httpx.get(f"{url}/docs.json").json()["info"]["title"] == "canari"
         with triton_grpc.InferenceServerClient(f"127.0.0.1:{grpc}") as triton:

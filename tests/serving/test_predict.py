@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from canari.model import Feeds, Model, Predictions
+from canari.runtime import Runtime
 from canari.runtime.feeds import to_feeds
 from canari.serving.app import App
-from canari.serving.http import MAX_BODY
-from canari.serving.rows import MAX_ROWS
+from canari.serving.settings import Settings
 from canari.signature import Output, Signature
 from tests.conftest import ROWS, make_toy
 from tests.serving.conftest import ROW, Client
@@ -121,9 +121,9 @@ def test_what_is_no_json_is_said_with_its_place(toy: Client, body: bytes, messag
 
 
 def test_limits(toy: Client) -> None:
-    answer = toy.predict([ROW] * (MAX_ROWS + 1))
+    answer = toy.predict([ROW] * (Settings().max_rows + 1))
     assert (answer.status_code, answer.json()) == (413, {"error": "10001 rows are too many: expected at most 10000 at a time"})
-    for body in (b" " * (MAX_BODY + 1), iter([b" " * 2**20] * 9)):
+    for body in (b" " * (Settings().max_body + 1), iter([b" " * 2**20] * 9)):
         answer = toy("POST", "/predict", content=body if isinstance(body, bytes) else _chunks(body), headers=JSON)
         assert answer.status_code == 413
         assert answer.json() == {"error": "the body is larger than 8 MiB: send fewer rows at a time"}
@@ -176,11 +176,13 @@ def _runtime(model: Model) -> Any:
     return OnnxRuntime(model.signature, model.onnx)
 
 
-class Answering:
+class Answering(Runtime):
     """A runtime that answers what a test wants."""
 
+    inline = True
+
     def __init__(self, signature: Signature, predictions: Predictions | Exception) -> None:
-        self.signature = signature
+        super().__init__(signature)
         self._predictions = predictions
 
     def predict(self, feeds: Feeds) -> Predictions:

@@ -1,151 +1,140 @@
-"""The ASGI application: which path answers what, and what every answer has in common.
+"""The application: which path answers what, and what every answer has in common, whatever brings the requests."""
 
-It is raw ASGI because a framework around it costs more than the model does.
-"""
-
-import asyncio
 import logging
 import traceback
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from time import perf_counter
 from typing import NamedTuple, TypeAlias
+from urllib.parse import unquote
 
 import msgspec
 
 from canari.errors import CanariError
 from canari.runtime import Runtime
-from canari.serving import metrics
-from canari.serving.http import (
-    Answer,
-    Application,
-    ClientGoneError,
-    Headers,
-    HttpError,
-    Message,
-    Receive,
-    Scope,
-    Send,
-    check_content,
-    read_body,
-)
+from canari.serving.asgi import answer_asgi
+from canari.serving.http import Answer, Application, HttpError, Receive, Request, Scope, Send
 from canari.serving.oip_rest import OipRest
 from canari.serving.openapi import openapi
-from canari.serving.rows import RecordEncoder, RowDecoder
+from canari.serving.page import page
+from canari.serving.predict import Predict
+from canari.serving.queue import Queue
+from canari.serving.settings import Settings
+from canari.serving.telemetry import Telemetry
 
 log = logging.getLogger("canari.serving")
 
-# A body up to this size is decoded and predicted at once, in well under a millisecond; a larger one on another thread, so
-# that the small ones need not wait for it.
-INLINE_BYTES = 32 * 2**10
-
-# A load test marks its requests with this header; they are counted apart.
-SYNTHETIC = b"x-canari-synthetic"
-
-Handler: TypeAlias = Callable[[bytes, Headers], Answer]
+Handler: TypeAlias = Callable[[Request], Answer]
 
 _PATHS = ("/predict", "/signature", "/openapi.json", "/metrics", "/livez", "/readyz", "/healthz", "/v2")
-_UNKNOWN = "unknown"
 
 
-def is_model_path(path: str) -> bool:
-    """Whether a path is the model's to answer, if only by saying that there is no such model."""
-    return path in _PATHS or path.startswith("/v2/")
-
-
-class _Route(NamedTuple):
-    """A path's handlers by method; `template` is what metrics call it."""
+class Route(NamedTuple):
+    """A path's handlers by method; `template` is what metrics call it, `predicts` whether its requests go through the queue."""
 
     template: str
     methods: Mapping[str, Handler]
+    predicts: bool = False
+
+
+UNKNOWN = Route("unknown", {})
 
 
 class App:
-    """Answers HTTP requests for one model.
+    """One model's answers to HTTP requests.
 
     `fallback` answers the paths that are not the model's; without one they are 404. `ready` turns false when `drain` is
     called: the health routes then say so, and every answer asks its caller to close the connection.
     """
 
-    def __init__(self, runtime: Runtime, fallback: Application | None = None) -> None:
+    # Larger requests are answered by a thread, so that the small ones, a millisecond's work at most, need not wait for them.
+    SMALL_BYTES = 32 * 2**10
+
+    UNKNOWN = UNKNOWN
+
+    def __init__(
+        self, runtime: Runtime, settings: Settings | None = None, bento: str | None = None, fallback: Application | None = None
+    ) -> None:
         signature = runtime.signature
         self.runtime = runtime
-        self.metrics = metrics.Metrics(signature)
+        self.settings = settings = settings or Settings.from_environment()
+        self.bento = bento
+        self.fallback = fallback
         self.ready = True
-        self.pool = ThreadPoolExecutor(1, "canari-batch")
-        self._fallback = fallback
-        self._rows = RowDecoder(signature.inputs)
-        self._records = RecordEncoder(signature)
-        self._headers = [
-            (b"x-canari-model", signature.name.encode()),
-            (b"x-canari-version", signature.version.encode()),
-        ]
+        self.telemetry = telemetry = Telemetry(signature, settings, bento)
+        self.metrics = telemetry.metrics
+        self.queue = queue = Queue(runtime, self.metrics, settings.answer_timeout)
+        self.metrics.watch(queued=queue.lengths, in_flight=queue.in_flight, lines_dropped=lambda: telemetry.lines_dropped)
+        self.held_bytes = 0  # of bodies that have come, and are not answered
+        self.headers = [(b"x-canari-model", signature.name.encode()), (b"x-canari-version", signature.version.encode())]
+        if bento is not None:
+            self.headers.append((b"x-canari-bento", bento.encode()))
         if not signature.proved:
-            self._headers.append((b"x-canari-unproved", b"true"))
+            self.headers.append((b"x-canari-unproved", b"true"))
         # `proof` is there even when it is null, so that nobody overlooks an unproved model.
         described = {"proof": None, **msgspec.to_builtins(signature)}
         self._routes = {
-            "/predict": _Route("/predict", {"POST": self._predict}),
-            "/signature": _Route("/signature", _get(_constant(described))),
-            "/openapi.json": _Route("/openapi.json", _get(_constant(openapi(signature)))),
-            "/metrics": _Route("/metrics", _get(self._metrics)),
-            "/livez": _Route("/livez", _get(_constant({"live": True}))),
-            "/readyz": _Route("/readyz", _get(self._readiness)),
-            "/healthz": _Route("/healthz", _get(self._readiness)),
+            "/predict": Route("/predict", {"POST": Predict(runtime, settings, bento)}, predicts=True),
+            "/signature": Route("/signature", _get(_constant(described))),
+            "/openapi.json": Route("/openapi.json", _get(_constant(openapi(signature, settings)))),
+            "/metrics": Route("/metrics", _get(self._metrics)),
+            "/livez": Route("/livez", _get(_constant({"live": True}))),
+            "/readyz": Route("/readyz", _get(self._readiness)),
+            "/healthz": Route("/healthz", _get(self._readiness)),
         }
-        for path, (template, method, handler) in OipRest(runtime, is_ready=lambda: self.ready).routes().items():
-            self._routes[path] = _Route(template, _get(handler) if method == "GET" else {method: handler})
+        if settings.page:
+            shown = page(signature, docs=fallback is not None)
+            self._routes["/"] = Route("/", _get(lambda _request: shown))
+        oip = OipRest(runtime, bento, settings, is_ready=lambda: self.ready)
+        for path, (template, method, handler) in oip.routes().items():
+            self._routes[path] = Route(template, _get(handler) if method == "GET" else {method: handler}, method == "POST")
 
     def drain(self) -> None:
         """Say from now on that the server is going away; requests are still answered."""
         self.ready = False
-        self._headers.append((b"connection", b"close"))
+
+    def close(self) -> None:
+        """Let go of the model, and write out what is known of the requests."""
+        self.queue.close()
+        self.runtime.close()
+        self.telemetry.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI calls it."""
-        if scope["type"] != "http":
-            await (self._fallback or _without_lifespan)(scope, receive, send)
-            return
-        started = perf_counter()
-        path, method, headers = scope["path"], scope["method"], dict(scope["headers"])
-        route = self._routes.get(path)
-        if route is None and self._fallback is not None and not is_model_path(path):
-            await self._fallback(scope, receive, self._with_headers(send))
-            return
+        await answer_asgi(self, scope, receive, send)
+
+    def route(self, target: str) -> Route | None:
+        """What answers a request's target, its path with or without a query; None where that is not the model's to answer.
+
+        A path of the model's that there is not is `UNKNOWN`.
+        """
+        route = self._routes.get(target)
+        if route is None:
+            path = unquote(target.partition("?")[0])
+            route = self._routes.get(path)
+            if route is None and (self.fallback is None or self.owns(path)):
+                return UNKNOWN
+        return route
+
+    def owns(self, path: str) -> bool:
+        """Whether a path is the model's to answer, if only by saying that there is no such model."""
+        return path in self._routes or path.startswith("/v2/")
+
+    def answer(self, route: Route, request: Request) -> Answer:
+        """The answer to one request, whatever happens."""
         try:
-            handler = self._handler(route, path, method)
-            body = await read_body(headers, receive) if method == "POST" else b""
-            if len(body) <= INLINE_BYTES:
-                answer = handler(body, headers)
-            else:
-                answer = await asyncio.get_running_loop().run_in_executor(self.pool, handler, body, headers)
+            return self._handler(route, request)(request)
         except HttpError as error:
-            answer = error.answer()
-        except ClientGoneError:
-            return
+            return error.answer()
         except Exception as error:  # noqa: BLE001  the caller gets an answer whatever happens
             log_failure(error)
-            answer = Answer(b'{"error":"the server failed to answer; its log says where"}', 500)
-        length = b"%d" % len(answer.body)
-        own = [(b"content-type", answer.content_type), (b"content-length", length), *self._headers, *answer.headers]
-        await send({"type": "http.response.start", "status": answer.status, "headers": own})
-        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
-        self.metrics.observe(
-            "http",
-            _UNKNOWN if route is None else route.template,
-            "2xx" if answer.status == 200 else f"{answer.status // 100}xx",
-            perf_counter() - started,
-            synthetic=SYNTHETIC in headers,
-            rows=answer.rows,
-        )
+            return Answer(b'{"error":"the server failed to answer; its log says where"}', 500)
 
-    def _handler(self, route: _Route | None, path: str, method: str) -> Handler:
-        if route is None:
-            raise HttpError(404, self._not_found(path))
-        handler = route.methods.get(method)
+    def _handler(self, route: Route, request: Request) -> Handler:
+        if route is UNKNOWN:
+            raise HttpError(404, self._not_found(request.path))
+        handler = route.methods.get(request.method)
         if handler is None:
             allowed = ", ".join(route.methods)
-            raise HttpError(405, f"{path} takes {allowed}, came {method[:20]}", ((b"allow", allowed.encode()),))
+            raise HttpError(405, f"{route.template} takes {allowed}, came {request.method[:20]}", ((b"allow", allowed.encode()),))
         return handler
 
     def _not_found(self, path: str) -> str:
@@ -153,24 +142,12 @@ class App:
             return f"no such model, version or action here: this server serves {self.runtime.signature.tag}"
         return f"no such path; there is {', '.join(_PATHS)}"
 
-    def _predict(self, body: bytes, headers: Headers) -> Answer:
-        check_content(headers, b"application/json")
-        feeds, rows = self._rows.feeds(body)
-        return Answer(self._records.encode(self.runtime.predict(feeds)), rows=rows)
+    def _metrics(self, request: Request) -> Answer:
+        text, content_type = self.metrics.exposition(request.headers.get(b"accept", b"").decode("latin-1"))
+        return Answer(text, content_type=content_type)
 
-    def _metrics(self, _body: bytes, _headers: Headers) -> Answer:
-        return Answer(self.metrics.text(), content_type=metrics.CONTENT_TYPE)
-
-    def _readiness(self, _body: bytes, _headers: Headers) -> Answer:
+    def _readiness(self, _request: Request) -> Answer:
         return Answer(b'{"ready":true}') if self.ready else Answer(b'{"ready":false}', 503)
-
-    def _with_headers(self, send: Send) -> Send:
-        async def send_named(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", []), *self._headers]}
-            await send(message)
-
-        return send_named
 
 
 def log_failure(error: Exception) -> None:
@@ -188,14 +165,4 @@ def _get(handler: Handler) -> dict[str, Handler]:
 
 def _constant(content: object) -> Handler:
     answer = Answer(msgspec.json.encode(content))
-    return lambda _body, _headers: answer
-
-
-async def _without_lifespan(scope: Scope, receive: Receive, send: Send) -> None:
-    """What there is to do besides answering requests: nothing at start and end, and no websockets."""
-    if scope["type"] == "lifespan":
-        for event in ("startup", "shutdown"):
-            await receive()
-            await send({"type": f"lifespan.{event}.complete"})
-    elif scope["type"] == "websocket":
-        await send({"type": "websocket.close"})
+    return lambda _request: answer

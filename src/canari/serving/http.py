@@ -12,10 +12,18 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers: TypeAlias = Mapping[bytes, bytes]  # names in lower case, as ASGI gives them
 
-MAX_BODY = 8 * 2**20
-
 # What msgspec raises at a body that is no JSON, or not of the type that was asked for.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class Request(NamedTuple):
+    """A whole request for the model."""
+
+    method: str
+    path: str  # percent-decoded, without the query
+    headers: Headers
+    body: bytes = b""
+    query: bytes = b""
 
 
 class Answer(NamedTuple):
@@ -41,34 +49,6 @@ class HttpError(Exception):
         return Answer(msgspec.json.encode({"error": str(self)}), self.status, headers=self.headers)
 
 
-class ClientGoneError(Exception):
-    """The caller closed the connection before the request was whole."""
-
-
-async def read_body(headers: Headers, receive: Receive) -> bytes:
-    """The request's body; raises `HttpError` 413 beyond `MAX_BODY`, without keeping more than that."""
-    announced = headers.get(b"content-length", b"0")
-    if announced.isdigit() and int(announced) > MAX_BODY:
-        raise _too_large()
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if message.get("more_body"):
-        chunks, size = [body], len(body)
-        while message.get("more_body"):
-            message = await receive()
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size > MAX_BODY:
-                raise _too_large()
-            chunks.append(chunk)
-        body = b"".join(chunks)
-    if message["type"] == "http.disconnect":
-        raise ClientGoneError
-    if len(body) > MAX_BODY:
-        raise _too_large()
-    return body
-
-
 def check_content(headers: Headers, *accepted: bytes) -> None:
     """Raise `HttpError` 415 where the body says that it is something else than the accepted types; silence is accepted."""
     content_type = headers.get(b"content-type")
@@ -90,5 +70,7 @@ def decode_json(body: bytes) -> Any:
         raise HttpError(400, "the body is not JSON that can be read: it is nested too deeply") from None
 
 
-def _too_large() -> HttpError:
-    return HttpError(413, f"the body is larger than {MAX_BODY // 2**20} MiB: send fewer rows at a time")
+def too_large(most: int) -> HttpError:
+    """413 for a body of more than `most` bytes."""
+    limit = f"{most // 2**20} MiB" if most % 2**20 == 0 else f"{most} bytes"
+    return HttpError(413, f"the body is larger than {limit}: send fewer rows at a time")

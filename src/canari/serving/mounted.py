@@ -1,5 +1,6 @@
 """The model inside a BentoML service: the application that a service class mounts, and a built bento served by canari."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from starlette.routing import BaseRoute, Match
 from canari.errors import CanariError, UsageError
 from canari.model import load_model
 from canari.runtime import Runtime
-from canari.serving.app import App, is_model_path
+from canari.serving.app import App
 from canari.serving.http import Receive, Scope, Send
 from canari.serving.oip_grpc import GrpcServer
+from canari.serving.settings import Settings
 from canari.serving.warmup import warm
 
 _GRACE_SECONDS = 20
@@ -21,9 +23,12 @@ _GRACE_SECONDS = 20
 class _ModelPaths(BaseRoute):
     """Matches the paths that are the model's."""
 
+    def __init__(self, owns: Callable[[str], bool]) -> None:
+        self._owns = owns
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Full or none, as Starlette asks."""
-        return Match.FULL if is_model_path(scope["path"]) else Match.NONE, {}
+        return Match.FULL if self._owns(scope["path"]) else Match.NONE, {}
 
 
 class ModelApp(Starlette):
@@ -35,7 +40,7 @@ class ModelApp(Starlette):
     """
 
     def __init__(self, grpc_port: int = 3001, host: str = "0.0.0.0") -> None:  # noqa: S104  a pod listens on its own address
-        super().__init__(routes=[_ModelPaths()])
+        super().__init__(routes=[_ModelPaths(lambda path: self._app is not None and self._app.owns(path))])
         self._grpc_address = f"{host}:{grpc_port}"
         self._grpc: GrpcServer | None = None
         self._app: App | None = None
@@ -57,11 +62,14 @@ class ModelApp(Starlette):
         """The counters in Prometheus's text format."""
         return self._app.metrics.text().decode() if self._app else ""
 
-    async def start(self, model_directory: str | Path) -> None:
-        """Load the model in a directory of BentoML's model store and serve it over gRPC, too."""
+    async def start(self, model_directory: str | Path, instance: object = None) -> None:
+        """Load the model in a directory of BentoML's model store and serve it over gRPC, too.
+
+        `instance` is the service class's own, which knows the bento that it came out of.
+        """
         if self._app is None:
-            app = App(warm(load_model(Path(model_directory))))
-            self._grpc = GrpcServer(self._grpc_address)
+            app = App(warm(load_model(Path(model_directory))), bento=_tag(getattr(instance, "bento_service", None)))
+            self._grpc = GrpcServer(self._grpc_address, app.settings)
             await self._grpc.start(app)
             self._app = app
 
@@ -71,6 +79,7 @@ class ModelApp(Starlette):
             self._app.drain()
             await self._grpc.drain()
             await self._grpc.stop(_GRACE_SECONDS)
+            self._app.close()
 
     def adopt(self, app: App) -> None:
         """Answer with an application that serves already."""
@@ -83,7 +92,7 @@ class ModelApp(Starlette):
         await self._app(scope, receive, send)
 
 
-def load_bento(tag_or_directory: str) -> App:
+def load_bento(tag_or_directory: str, settings: Settings) -> App:
     """The model of a built bento, with the bento's own service behind it for the paths that are not the model's.
 
     Raises `UsageError` where there is no such bento, `CanariError` where its service cannot be imported or mounts no `ModelApp`.
@@ -108,6 +117,12 @@ def load_bento(tag_or_directory: str) -> App:
         raise CanariError(
             f"bento {tag_or_directory}: its service {service.name} mounts no canari model (see canari.serving.mounted.ModelApp)"
         )
-    runtime = warm(load_model(Path(stored.path)))
-    mounted.adopt(App(runtime))
-    return App(runtime, fallback=service.to_asgi())
+    app = App(warm(load_model(Path(stored.path))), settings, bento=_tag(service), fallback=service.to_asgi())
+    mounted.adopt(app)
+    return app
+
+
+def _tag(service: Any) -> str | None:
+    """NAME:VERSION of the bento that a service came out of; None where it was not built."""
+    bento = getattr(service, "bento", None)
+    return None if bento is None else str(bento.tag)

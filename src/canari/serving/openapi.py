@@ -1,20 +1,35 @@
-"""The OpenAPI 3.1 description of one model's endpoints, made from its signature: its own columns, levels, units, an example."""
+"""The OpenAPI 3.1 description of one model's endpoints, made from its signature: its own columns, levels, units, an example.
+
+What has a name here has one in the clients that are generated from it. The Open Inference Protocol's part is in openapi_oip.py.
+"""
 
 import math
 from typing import Any
 
+import msgspec
+
 from canari.runtime.feeds import LARGEST_INTEGER
-from canari.serving.http import MAX_BODY
-from canari.serving.rows import MAX_ROWS
+from canari.serving import openapi_oip
+from canari.serving.openapi_parts import (
+    HEADERS,
+    REQUEST_ID,
+    Schema,
+    answer,
+    error_responses,
+    errors,
+    get,
+    json_of,
+    object_of,
+    ref,
+)
+from canari.serving.settings import Settings
 from canari.signature import Input, Output, Signature
 
-_Schema = dict[str, Any]
 
-
-def openapi(signature: Signature) -> _Schema:
+def openapi(signature: Signature, settings: Settings) -> Schema:
     """The description as plain values, ready for JSON."""
-    model = f"/v2/models/{signature.name}"
     proof = "" if signature.proved else " This model is unproved: its predictions were not compared with its source's own."
+    row = example_row(signature)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -22,26 +37,20 @@ def openapi(signature: Signature) -> _Schema:
             "version": signature.version,
             "description": f"Predictions of a {signature.source.model_class} from {signature.source.language}.{proof}",
         },
+        "tags": [
+            {"name": "predict", "description": "Rows in, predictions out"},
+            {"name": openapi_oip.TAG, "description": "The protocol of the clients of Triton, KServe and Seldon"},
+            {"name": "about", "description": "The model, and how the server is"},
+        ],
         "paths": {
-            "/predict": {"post": _predict(signature)},
-            "/signature": _get("The model's signature", "signature"),
-            "/livez": _get("Whether the process answers", "health"),
-            "/readyz": _get("Whether requests are welcome", "health", unready=True),
-            "/healthz": _get("The same as /readyz", "health", unready=True, operation="healthz"),
-            "/metrics": _get("Counters for Prometheus", "health", content="text/plain"),
-            "/v2": _get("The server's metadata", "Open Inference Protocol v2"),
-            "/v2/health/live": _get("Whether the process answers", "Open Inference Protocol v2"),
-            "/v2/health/ready": _get("Whether requests are welcome", "Open Inference Protocol v2", unready=True),
-            model: _get("The model's metadata", "Open Inference Protocol v2"),
-            f"{model}/ready": _get("Whether the model is ready", "Open Inference Protocol v2", unready=True),
-            f"{model}/infer": {"post": _infer(signature)},
+            "/predict": {"post": _predict(row, settings)},
+            **openapi_oip.paths(signature, row, settings),
+            **_about(settings),
         },
         "components": {
-            "schemas": {
-                "Row": _row(signature),
-                "Prediction": _prediction(signature),
-                "Error": {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]},
-            }
+            "schemas": {**_schemas(signature, row, settings), **openapi_oip.schemas(signature)},
+            "headers": HEADERS,
+            "responses": error_responses(settings),
         },
     }
 
@@ -68,142 +77,128 @@ def _example(column: Input) -> Any:
             return round(middle) if kind == "integer" else round(middle, 3) or middle
 
 
-def _predict(signature: Signature) -> _Schema:
-    row = {"$ref": "#/components/schemas/Row"}
-    rows = {"type": "array", "items": row, "minItems": 1, "maxItems": MAX_ROWS}
-    wrapped = {"type": "object", "properties": {"rows": rows}, "required": ["rows"]}
-    answer = {
-        "type": "object",
-        "properties": {
-            "model": {"const": signature.name},
-            "version": {"const": signature.version},
-            "predictions": {"type": "array", "items": {"$ref": "#/components/schemas/Prediction"}},
-        },
-        "required": ["model", "version", "predictions"],
+_OTHER_FORMATS = {
+    "application/x-ndjson": "one row a line",
+    "application/vnd.apache.arrow.stream": "one column a column of the model",
+    "application/vnd.apache.arrow.file": "one column a column of the model",
+    "application/vnd.apache.parquet": "one column a column of the model",
+}
+
+
+def _predict(row: dict[str, Any], settings: Settings) -> Schema:
+    others = {
+        content_type: {"schema": {"type": "string", "format": "binary", "description": words}}
+        for content_type, words in _OTHER_FORMATS.items()
     }
     return {
         "summary": "Predict rows",
-        "description": f"An array of rows, the same under `rows`, or a single row; at most {MAX_BODY // 2**20} MiB.",
+        "description": "An array of rows, the same under `rows`, a single row, or an array a column, also under `columns`; "
+        f"at most {settings.max_rows} rows. The answer has the form of the request, or the one that Accept asks for.",
         "operationId": "predict",
         "tags": ["predict"],
+        "parameters": [REQUEST_ID],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": {"anyOf": [rows, row, wrapped]}, "example": [example_row(signature)]}},
+            "content": {"application/json": {"schema": ref("PredictRequest"), "example": [row]}, **others},
         },
         "responses": {
-            "200": _answer("One prediction a row, in the rows' order", answer),
-            "400": _error("Names the row, the column, what was expected and what came"),
-            "413": _error("Too many rows at a time"),
-            "415": _error("The body is not JSON"),
+            "200": answer("One prediction a row, in the rows' order", {**json_of(ref("PredictResponse")), **others}),
+            **errors("400", "406", "408", "413", "415", "500", "503", "504"),
         },
     }
 
 
-def _row(signature: Signature) -> _Schema:
+def _about(settings: Settings) -> dict[str, Schema]:
+    ready = {"503": answer("Not ready, or going away", json_of(ref("Readiness")))}
+    paths = {
+        "/signature": get("signature", "The model's contract with its callers", json_of(ref("Signature"))),
+        "/openapi.json": get("openapi", "This description", json_of({"type": "object"})),
+        "/metrics": get("metrics", "Counters for Prometheus", {"text/plain": {"schema": {"type": "string"}}}),
+        "/livez": get("livez", "Whether the process answers", json_of(ref("Liveness"))),
+        "/readyz": get("readyz", "Whether requests are welcome", json_of(ref("Readiness")), others=ready),
+        "/healthz": get("healthz", "The same as /readyz", json_of(ref("Readiness")), others=ready),
+    }
+    if settings.page:
+        paths["/"] = get("page", "A page to try the model", {"text/html": {"schema": {"type": "string"}}})
+    return paths
+
+
+def _schemas(signature: Signature, row: dict[str, Any], settings: Settings) -> dict[str, Schema]:
+    _, described = msgspec.json.schema_components((Signature,), ref_template="#/components/schemas/{name}")
+    # In fewer words, which generators understand.
+    described["Input"]["properties"]["range"] = {"type": ["array", "null"], "items": {"type": "number"}, "maxItems": 2}
+    rows = {"type": "array", "items": ref("Row"), "minItems": 1, "maxItems": settings.max_rows}
+    forms = {
+        "Row": object_of({column.name: _column(column) for column in signature.inputs}) | {"example": row},
+        "Rows": rows,
+        "RowsObject": object_of({"rows": ref("Rows")}),
+        "Columns": object_of(
+            {
+                column.name: {"type": "array", "items": _column(column), "minItems": 1, "maxItems": settings.max_rows}
+                for column in signature.inputs
+            }
+        ),
+        "ColumnsObject": object_of({"columns": ref("Columns")}),
+    }
     return {
-        "type": "object",
-        "properties": {column.name: _column(column) for column in signature.inputs},
-        "required": [column.name for column in signature.inputs],
-        "example": example_row(signature),
+        **forms,
+        "PredictRequest": {"anyOf": [ref("Rows"), ref("Row"), ref("RowsObject"), ref("Columns"), ref("ColumnsObject")]},
+        **{_probabilities(o): object_of(dict.fromkeys(o.labels, _PROBABILITY)) for o in signature.outputs if o.width > 1},
+        "Prediction": object_of({output.name: _output(output) for output in signature.outputs}),
+        "PredictResponse": object_of(
+            {
+                "model": {"type": "string", "const": signature.name},
+                "version": {"type": "string", "const": signature.version},
+                "bento": {"type": "string", "description": "The bento that the model is served out of"},
+                "predictions": {"type": "array", "items": ref("Prediction")},
+            },
+            optional=("bento",),
+        ),
+        "Error": object_of({"error": {"type": "string", "description": "One sentence: where, what was expected, what came"}}),
+        "Liveness": object_of({"live": {"type": "boolean"}}),
+        "Readiness": object_of({"ready": {"type": "boolean"}}),
+        **msgspec.to_builtins(described),
     }
 
 
-def _column(column: Input) -> _Schema:
+def _column(column: Input) -> Schema:
     nullable = ["null"] if column.missing else []
     described = []
     if column.unit:
         described.append(f"Unit: {column.unit}.")
     if column.range:
         described.append("From {:g} to {:g} in training.".format(*column.range))
-    schema: _Schema
+    schema: Schema
     match column.kind:
-        case "category" if column.levels:
-            schema = {"enum": [*column.levels, *([None] if nullable else [])]}
         case "category":
-            schema = {"type": ["string", *nullable]}
-        case "integer":
-            schema = {"type": ["integer", *nullable], "minimum": -LARGEST_INTEGER, "maximum": LARGEST_INTEGER}
+            schema = {"type": ["string", *nullable] if nullable else "string"}
+            if column.levels:
+                schema["enum"] = [*column.levels, *([None] if nullable else [])]
         case kind:
-            schema = {"type": [kind, *nullable]}
+            schema = {"type": [kind, *nullable] if nullable else kind}
+            if kind == "integer":
+                schema |= {"minimum": -LARGEST_INTEGER, "maximum": LARGEST_INTEGER}
     return schema | ({"description": " ".join(described)} if described else {})
 
 
-def _prediction(signature: Signature) -> _Schema:
-    return {
-        "type": "object",
-        "properties": {output.name: _output(output) for output in signature.outputs},
-        "required": [output.name for output in signature.outputs],
-    }
+_PROBABILITY = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
 
 
-def _output(output: Output) -> _Schema:
+def _output(output: Output) -> Schema:
     if output.kind == "class":
-        return {"enum": [*output.labels, None], "description": "null where the prediction is missing"}
+        missing = "null where the prediction is missing"
+        return {"type": ["string", "null"], "enum": [*output.labels, None], "description": missing}
     if output.kind == "probability":
-        one = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
-        if output.width == 1:
-            return one | {"description": f"Probability of {', '.join(output.labels) or 'the event'}; null where it is missing"}
-        return {"type": "object", "properties": dict.fromkeys(output.labels, one), "required": list(output.labels)}
-    infinite = {"enum": ["Inf", "-Inf"]}
+        if output.width > 1:
+            return ref(_probabilities(output))
+        return _PROBABILITY | {
+            "description": f"Probability of {', '.join(output.labels) or 'the event'}; null where it is missing"
+        }
+    infinite = {"type": "string", "enum": ["Inf", "-Inf"]}
     return {"anyOf": [{"type": ["number", "null"]}, infinite], "description": "null where the prediction is missing"}
 
 
-def _infer(signature: Signature) -> _Schema:
-    example = example_row(signature)
-    tensors = [{"name": c.name, "datatype": c.datatype, "shape": [1, 1], "data": [example[c.name]]} for c in signature.inputs]
-    tensor = {
-        "type": "object",
-        "properties": {
-            "name": {"type": "string"},
-            "datatype": {"type": "string"},
-            "shape": {"type": "array", "items": {"type": "integer"}},
-            "data": {"type": "array"},
-            "parameters": {"type": "object"},
-        },
-        "required": ["name", "datatype", "shape"],
-    }
-    request = {
-        "type": "object",
-        "properties": {
-            "id": {"type": "string"},
-            "parameters": {"type": "object"},
-            "inputs": {"type": "array", "items": tensor},
-            "outputs": {"type": "array", "items": {"type": "object", "required": ["name"]}},
-        },
-        "required": ["inputs"],
-    }
-    answer = {
-        "type": "object",
-        "properties": {
-            "model_name": {"const": signature.name},
-            "model_version": {"const": signature.version},
-            "id": {"type": "string"},
-            "outputs": {"type": "array", "items": tensor},
-        },
-        "required": ["model_name", "model_version", "outputs"],
-    }
-    return {
-        "summary": "Predict tensors",
-        "description": "One tensor a column, shape [n, 1] or [n].",
-        "operationId": "infer",
-        "tags": ["Open Inference Protocol v2"],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": request, "example": {"inputs": tensors}}}},
-        "responses": {"200": _answer("One tensor an output", answer), "400": _error("What does not fit, and where")},
-    }
-
-
-def _get(summary: str, tag: str, *, unready: bool = False, content: str = "application/json", operation: str = "") -> _Schema:
-    responses = {"200": {"description": summary, "content": {content: {}}}}
-    if unready:
-        responses["503"] = {"description": "Not ready, or going away", "content": {content: {}}}
-    operation_id = {"operationId": operation} if operation else {}
-    return {"get": {"summary": summary, "tags": [tag], **operation_id, "responses": responses}}
-
-
-def _answer(description: str, schema: _Schema) -> _Schema:
-    headers = {name: {"schema": {"type": "string"}} for name in ("x-canari-model", "x-canari-version")}
-    return {"description": description, "headers": headers, "content": {"application/json": {"schema": schema}}}
-
-
-def _error(description: str) -> _Schema:
-    return {"description": description, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
+def _probabilities(output: Output) -> str:
+    """The name of the schema of the probabilities of several labels; letters and digits, as OpenAPI has it."""
+    letters = "".join(c for c in output.name.title() if c.isascii() and c.isalnum())
+    return f"{letters or 'Label'}ByLabel"

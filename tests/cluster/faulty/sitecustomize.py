@@ -9,7 +9,8 @@ import itertools
 import os
 import sys
 import time
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from functools import partial
 from typing import Any
 
 SLOW_SECONDS = 0.08
@@ -25,15 +26,18 @@ struck: ContextVar[bool] = ContextVar("struck", default=False)
 def break_predictions() -> None:
     """Let the fault strike predictions, where the server's own counters see it."""
     from canari.runtime.onnx import OnnxRuntime
-    from canari.serving import app, oip_grpc
+    from canari.serving import app, oip_grpc, telemetry
+    from canari.serving.queue import Queue
 
     runtime: Any = OnnxRuntime
     application: Any = app.App
     service: Any = oip_grpc._Service
-    whole_predict, whole_rest, whole_grpc = runtime.predict, application.__call__, service._answering
+    queue: Any = Queue
+    whole_predict, whole_row = runtime.predict, runtime.predict_row
+    whole_rest, whole_grpc, whole_run = application.answer, service._answering, queue.run
     count, thaw = itertools.count(1), [time.monotonic()]
 
-    def predict(self: Any, feeds: Any) -> Any:
+    def strike() -> None:
         if struck.get():
             if FAULT == "slow":
                 time.sleep(SLOW_SECONDS)
@@ -42,23 +46,42 @@ def break_predictions() -> None:
                 thaw[0] = time.monotonic()
             elif FAULT == "erring" and next(count) % ERRING_EVERY == 0:
                 raise MemoryError
+
+    def predict(self: Any, feeds: Any) -> Any:
+        strike()
         return whole_predict(self, feeds)
 
-    async def rest(self: Any, scope: Any, receive: Any, send: Any) -> None:
-        struck.set(not (LIVE_ONLY and app.SYNTHETIC in dict(scope.get("headers", ()))))
-        await whole_rest(self, scope, receive, send)
+    def predict_row(self: Any, values: Any) -> Any:
+        strike()
+        token = struck.set(False)  # it may ask `predict`
+        try:
+            return whole_row(self, values)
+        finally:
+            struck.reset(token)
+
+    def rest(self: Any, route: Any, request: Any) -> Any:
+        token = struck.set(not (LIVE_ONLY and telemetry.SYNTHETIC in request.headers))
+        try:
+            return whole_rest(self, route, request)
+        finally:
+            struck.reset(token)
+
+    async def run(self: Any, function: Any, **how: Any) -> Any:
+        """With the call's context, which the queue would not carry."""
+        return await whole_run(self, partial(copy_context().run, function), **how)
 
     def grpc(self: Any, name: str, method: Any) -> Any:
         answer = whole_grpc(self, name, method)
 
         async def answer_badly(request: Any, context: Any) -> Any:
             keys = [key for key, _ in context.invocation_metadata() or ()]
-            struck.set(not (LIVE_ONLY and app.SYNTHETIC.decode() in keys))
+            struck.set(not (LIVE_ONLY and telemetry.SYNTHETIC.decode() in keys))
             return await answer(request, context)
 
         return answer_badly
 
-    runtime.predict, application.__call__, service._answering = predict, rest, grpc
+    runtime.predict, runtime.predict_row, application.answer, service._answering = predict, predict_row, rest, grpc
+    queue.run = run
 
 
 def never_ready() -> None:
