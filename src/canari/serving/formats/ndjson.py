@@ -17,7 +17,6 @@ class NdJson:
         self._rows = RowDecoder(signature.inputs, max_rows)
         self._records = RecordEncoder(signature, bento)
         self._decode = msgspec.json.Decoder(self._rows.row).decode_lines
-        self._encode = msgspec.json.Encoder().encode_lines
         self._columns = len(signature.inputs)
 
     def feeds(self, body: bytes) -> tuple[Feeds, int]:
@@ -52,4 +51,5 @@ class NdJson:
 
     def encode(self, predictions: Predictions, content_type: bytes = content_types[0]) -> bytes:  # noqa: ARG002  all are the same
         """One record a line."""
-        return self._encode(self._records.records(predictions))
+        lines = self._records.joined(predictions, b"\n")
+        return lines + b"\n" if lines else b""

@@ -307,11 +307,22 @@ class RecordEncoder:
         self._head = self._encode(about)[:-1] + b',"predictions":'
         only = self._outputs[0] if len(self._outputs) == 1 else None
         self._is_one_number = only is not None and only.kind != "class" and only.width == 1
-        self._one_number = self._head + b"[{" + self._encode(self._names[0]) + b":"
+        self._record = b"{" + self._encode(self._names[0]) + b":"
+        self._one_number = self._head + b"[" + self._record
 
     def encode(self, predictions: Predictions) -> bytes:
         """`{"model": ..., "version": ..., "bento": ..., "predictions": [...]}` with one record a row; no bento, no such key."""
+        if self._is_one_number:
+            return self._head + b"[" + self.joined(predictions, b",") + b"]}"
         return self._head + self._encode(self.records(predictions)) + b"}"
+
+    def joined(self, predictions: Predictions, separator: bytes) -> bytes:
+        """The records as JSON, with `separator` between them."""
+        if not self._is_one_number:
+            return separator.join(map(self._encode, self.records(predictions)))
+        # Numbers have no commas in them; writing all at once, then the key before each, takes a third of the time.
+        numbers = self._encode(_values(self._outputs[0], predictions))[1:-1]
+        return self._record + numbers.replace(b",", b"}" + separator + self._record) + b"}" if numbers else b""
 
     def encode_one(self, values: RowPredictions) -> bytes:
         """The same of one row's predictions."""
