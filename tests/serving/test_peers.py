@@ -3,6 +3,7 @@
 import asyncio
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
 
@@ -30,7 +31,7 @@ from canari.model import Columns
 from canari.runtime.feeds import to_feeds
 from canari.serving.oip import open_inference_pb2
 from tests.conftest import ROWS, bentoml_home, make_classifier, make_toy
-from tests.serving.conftest import Server, serving
+from tests.serving.conftest import Server, running, serving
 
 TYPES = {"age": np.float64, "visits": np.int64, "smoker": np.bool_, "exercise": np.object_}
 
@@ -347,9 +348,11 @@ def test_metadata_says_what_the_protocol_has_no_other_field_for(servers: dict[st
     assert dict(answer.properties) == {"proved": "false", "class.labels": labels, "probabilities.labels": labels}
 
 
-def test_a_deadline_of_tritons_client(servers: dict[str, Server]) -> None:
-    with triton_grpc.InferenceServerClient(servers["toy"].grpc) as client, pytest.raises(InferenceServerException) as error:
-        client.infer("toy", inputs(triton_grpc, complete(ROWS)), client_timeout=1e-9)
+def test_a_deadline_of_tritons_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLEEPING_LOG", str(tmp_path / "log"))
+    with running("-m", "tests.serving.sleeping") as server, triton_grpc.InferenceServerClient(server.grpc) as client:
+        with pytest.raises(InferenceServerException) as error:
+            client.infer("toy", inputs(triton_grpc, complete(ROWS)), client_timeout=0.05)  # the model sleeps for longer
     assert error.value.status() == "StatusCode.DEADLINE_EXCEEDED"
 
 
