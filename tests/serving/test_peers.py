@@ -350,9 +350,12 @@ def test_metadata_says_what_the_protocol_has_no_other_field_for(servers: dict[st
 
 def test_a_deadline_of_tritons_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLEEPING_LOG", str(tmp_path / "log"))
-    with running("-m", "tests.serving.sleeping") as server, triton_grpc.InferenceServerClient(server.grpc) as client:
-        with pytest.raises(InferenceServerException) as error:
-            client.infer("toy", inputs(triton_grpc, complete(ROWS)), client_timeout=0.05)  # the model sleeps for longer
+    with (
+        running("-m", "tests.serving.sleeping") as server,
+        triton_grpc.InferenceServerClient(server.grpc) as client,
+        pytest.raises(InferenceServerException) as error,
+    ):
+        client.infer("toy", inputs(triton_grpc, complete(ROWS)), client_timeout=0.05)  # the model sleeps for longer
     assert error.value.status() == "StatusCode.DEADLINE_EXCEEDED"
 
 
