@@ -73,7 +73,7 @@ def test_healthy_forest_is_promoted_and_no_request_is_lost(canari: CommandLine, 
     [
         ("slow", 10, {"p50_vs_baseline", "p95_vs_baseline"}),
         ("freezing", 6, {"p95", "p99", "p95_vs_baseline"}),  # a gate of ten seconds meets one freeze
-        ("erring", 10, {"error_rate"}),
+        pytest.param("erring", 10, {"error_rate"}, marks=pytest.mark.slow),  # tests/cluster has it, too
     ],
 )
 def test_fault_that_load_shows_is_rolled_back(

@@ -80,11 +80,10 @@ async def over_grpc(address: str, columns: dict[str, list[Any]]) -> dict[str, An
             found[way] = {"predictions": predictions(answer), "id": answer.id}
         found["live"] = await client.is_server_live()
         found["ready"] = await client.is_server_ready() and await client.is_model_ready("toy")
-        for name, wrong, timeout in (("invalid", "much", 10), ("late", "some", 0)):
-            try:
-                await client.infer(request({**columns, "exercise": [wrong] * len(columns["age"])}, binary=False), timeout=timeout)
-            except grpc.RpcError as error:
-                found[name] = [error.code().name, error.details()]
+        try:
+            await client.infer(request({**columns, "exercise": ["much"] * len(columns["age"])}, binary=False))
+        except grpc.RpcError as error:
+            found["invalid"] = [error.code().name, error.details()]
     return found
 
 

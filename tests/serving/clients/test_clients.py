@@ -158,4 +158,3 @@ def test_kserve(live: Live) -> None:
     assert rest["invalid"][0] == 400
     assert UNKNOWN_LEVEL in rest["invalid"][1]
     assert over_grpc["invalid"] == ["INVALID_ARGUMENT", UNKNOWN_LEVEL]
-    assert over_grpc["late"][0] == "DEADLINE_EXCEEDED"
