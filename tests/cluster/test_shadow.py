@@ -63,7 +63,8 @@ def predictions(release: Release, synthetic: bool) -> int:
     )
     stable, _ = release.hashes()
     space = f"/api/v1/namespaces/{release.cluster.namespace}/pods"
-    pods = [pod["metadata"]["name"] for pod in release.pods(stable)]
+    # One that the autoscaler has just asked for has no address yet, and has counted nothing.
+    pods = [pod["metadata"]["name"] for pod in release.pods(stable) if pod["status"].get("podIP")]
     texts = [release.cluster.kubectl("get", "--raw", f"{space}/{pod}:3000/proxy/metrics") for pod in pods]
     return sum(int(float(count)) for text in texts for count in wanted.findall(text))
 

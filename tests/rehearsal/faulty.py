@@ -10,8 +10,8 @@ import time
 
 from canari import store
 from canari.runtime import Runtime
-from canari.serving.app import App, Route
-from canari.serving.http import Answer, Request
+from canari.serving.app import App
+from canari.serving.http import Answer, Request, Route
 from canari.serving.server import serve
 from canari.serving.settings import Settings
 from canari.serving.warmup import warm

@@ -1,7 +1,7 @@
 """Rows as callers write them, checked against a signature and turned into the arrays that a model takes."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -116,10 +116,14 @@ def expected(column: Input) -> str:
         case "boolean":
             words = "true or false"
         case "category":
-            shown = ", ".join(repr(level) for level in column.levels[:_SHOWN_LEVELS])
-            more = len(column.levels) - _SHOWN_LEVELS
-            words = f"one of {shown}{f' and {more} more' if more > 0 else ''}" if column.levels else "a text"
+            words = f"one of {listed(column.levels, _SHOWN_LEVELS, repr)}" if column.levels else "a text"
     return f"{words} or a missing value" if column.missing else words
+
+
+def listed(words: Sequence[str], most: int, written: Callable[[str], str] = str) -> str:
+    """Some words, not so many that a caller would not read them."""
+    more = len(words) - most
+    return f"{', '.join(map(written, words[:most]))}{f' and {more} more' if more > 0 else ''}"
 
 
 def came(value: object) -> str:

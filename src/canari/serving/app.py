@@ -2,8 +2,6 @@
 
 import logging
 import traceback
-from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 import msgspec
@@ -11,7 +9,7 @@ import msgspec
 from canari.errors import CanariError
 from canari.runtime import Runtime
 from canari.serving.asgi import answer_asgi
-from canari.serving.http import Answer, Application, HttpError, Receive, Request, Scope, Send
+from canari.serving.http import UNKNOWN, Answer, Application, Handler, HttpError, Receive, Request, Route, Scope, Send
 from canari.serving.oip_rest import OipRest
 from canari.serving.openapi import openapi
 from canari.serving.page import page
@@ -22,20 +20,7 @@ from canari.serving.telemetry import Telemetry
 
 log = logging.getLogger("canari.serving")
 
-Handler: TypeAlias = Callable[[Request], Answer]
-
 _PATHS = ("/predict", "/signature", "/openapi.json", "/metrics", "/livez", "/readyz", "/healthz", "/v2")
-
-
-class Route(NamedTuple):
-    """A path's handlers by method; `template` is what metrics call it, `predicts` whether its requests go through the queue."""
-
-    template: str
-    methods: Mapping[str, Handler]
-    predicts: bool = False
-
-
-UNKNOWN = Route("unknown", {})
 
 
 class App:
@@ -47,8 +32,6 @@ class App:
 
     # Larger requests are answered by a thread, so that the small ones, a millisecond's work at most, need not wait for them.
     SMALL_BYTES = 32 * 2**10
-
-    UNKNOWN = UNKNOWN
 
     def __init__(
         self, runtime: Runtime, settings: Settings | None = None, bento: str | None = None, fallback: Application | None = None

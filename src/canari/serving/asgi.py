@@ -4,10 +4,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from canari.serving.exchange import Exchange
-from canari.serving.http import Answer, HttpError, Message, Receive, Request, Scope, Send, too_large
+from canari.serving.http import UNKNOWN, Answer, HttpError, Message, Receive, Request, Route, Scope, Send, too_large
 
 if TYPE_CHECKING:
-    from canari.serving.app import App, Route
+    from canari.serving.app import App
 
 
 async def answer_asgi(app: "App", scope: Scope, receive: Receive, send: Send) -> None:
@@ -19,7 +19,7 @@ async def answer_asgi(app: "App", scope: Scope, receive: Receive, send: Send) ->
     if route is None and app.fallback is not None:
         await app.fallback(scope, receive, _with_headers(app, send))
         return
-    exchange = _AsgiExchange(app, route or app.UNKNOWN)
+    exchange = _AsgiExchange(app, route or UNKNOWN)
     headers = dict(scope["headers"])
     request = Request(scope["method"], scope["path"], headers, b"", scope.get("query_string", b""))
     try:
@@ -48,7 +48,7 @@ async def answer_asgi(app: "App", scope: Scope, receive: Receive, send: Send) ->
 class _AsgiExchange(Exchange):
     __slots__ = ("answered",)
 
-    def __init__(self, app: "App", route: "Route") -> None:
+    def __init__(self, app: "App", route: Route) -> None:
         super().__init__(app, route)
         self.answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 

@@ -4,12 +4,12 @@ from abc import abstractmethod
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from canari.serving.http import Answer, HttpError, Request
+from canari.serving.http import UNKNOWN, Answer, HttpError, Request, Route
 from canari.serving.queue import Job
 from canari.serving.request_id import request_id
 
 if TYPE_CHECKING:
-    from canari.serving.app import App, Route
+    from canari.serving.app import App
 
 
 class Exchange(Job):
@@ -20,7 +20,7 @@ class Exchange(Job):
     answer: Answer
     request: Request
 
-    def __init__(self, app: "App", route: "Route") -> None:
+    def __init__(self, app: "App", route: Route) -> None:
         self.app = app
         self.route = route
         self.deadline = None
@@ -75,7 +75,7 @@ class Exchange(Job):
         self.arrived = perf_counter()
         self.request = request
         self.id = request_id(request.headers.get(b"x-request-id"))
-        template = None if self.route.template == "unknown" else self.route.template
+        template = None if self.route is UNKNOWN else self.route.template
         self.span = self.app.telemetry.http_span(request.method, template, request.headers)
 
     @abstractmethod

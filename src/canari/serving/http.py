@@ -36,6 +36,21 @@ class Answer(NamedTuple):
     rows: int = 0
 
 
+Handler: TypeAlias = Callable[[Request], Answer]
+
+
+class Route(NamedTuple):
+    """A path's handlers by method; `template` is what metrics call it, `predicts` whether its requests go through the queue."""
+
+    template: str
+    methods: Mapping[str, Handler]
+    predicts: bool = False
+
+
+# Of a path that there is not.
+UNKNOWN = Route("unknown", {})
+
+
 class HttpError(Exception):
     """An answer that is an error: a status and a sentence for the caller."""
 

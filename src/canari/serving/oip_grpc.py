@@ -49,9 +49,9 @@ _Method: TypeAlias = Callable[[bytes, float, float | None], Awaitable[_Result]]
 class GrpcServer:
     """A gRPC server: made and bound to its port first, given a model to serve later."""
 
-    def __init__(self, address: str, settings: Settings | None = None) -> None:
+    def __init__(self, address: str, settings: Settings) -> None:
         """Take the port of `address` (HOST:PORT, port 0 for a free one); raises `CanariError` where it is in use."""
-        self._server = grpc.aio.server(options=_options(settings or Settings.from_environment()))
+        self._server = grpc.aio.server(options=_options(settings))
         self._health = health.aio.HealthServicer()
         try:
             self.port = self._server.add_insecure_port(address)
@@ -110,12 +110,7 @@ class _Service:
         self._signature = signature
         self._head = oip_messages.response_head(signature, app.bento)
         self._rows = WireRows(signature, self._head)
-        self._trailer = (
-            ("x-canari-model", signature.name),
-            ("x-canari-version", signature.version),
-            *(() if app.bento is None else (("x-canari-bento", app.bento),)),
-            *(() if signature.proved else (("x-canari-unproved", "true"),)),
-        )
+        self._trailer = tuple((name.decode(), value.decode()) for name, value in app.headers)
 
     def handler(self) -> grpc.GenericRpcHandler:
         """What gRPC calls. Messages are read and written here, not by gRPC, which would log what it cannot read."""

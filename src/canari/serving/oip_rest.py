@@ -13,7 +13,7 @@ from canari.errors import InputError
 from canari.runtime import Runtime
 from canari.runtime.feeds import came
 from canari.serving import tensors
-from canari.serving.http import UNREADABLE, Answer, Headers, HttpError, Request, check_content, decode_json
+from canari.serving.http import UNREADABLE, Answer, Handler, Headers, HttpError, Request, check_content, decode_json
 from canari.serving.oip_reply import JSON_LENGTH, Reply
 from canari.serving.oip_row import JsonRows, RawRows, RawTensor, Wanted
 from canari.serving.settings import Settings
@@ -21,7 +21,6 @@ from canari.serving.strict_json import refuse_duplicate_keys
 from canari.serving.tensors import Tensor
 
 _Parameters: TypeAlias = dict[str, str | int | float | bool]
-_Handler: TypeAlias = Callable[[Request], Answer]
 
 EXTENSIONS = ("binary_tensor_data",)
 
@@ -61,9 +60,9 @@ class OipRest:
         self._raw_rows = RawRows(runtime.signature)
         self._replies: dict[Wanted, Reply] = {}
 
-    def routes(self) -> dict[str, tuple[str, str, _Handler]]:
+    def routes(self) -> dict[str, tuple[str, str, Handler]]:
         """By path: the route's template, the method and the handler."""
-        routes: dict[str, tuple[str, str, _Handler]] = {
+        routes: dict[str, tuple[str, str, Handler]] = {
             **dict.fromkeys(("/v2", "/v2/"), ("/v2", "GET", self._server_metadata)),
             "/v2/health/live": ("/v2/health/live", "GET", lambda _request: Answer(b'{"live":true}')),
             "/v2/health/ready": ("/v2/health/ready", "GET", self._ready),

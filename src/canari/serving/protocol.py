@@ -15,9 +15,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from canari.serving.app import UNKNOWN, App, Route
+from canari.serving.app import App
 from canari.serving.exchange import Exchange
-from canari.serving.http import Answer, HttpError, Request, too_large
+from canari.serving.http import UNKNOWN, Answer, HttpError, Request, Route, too_large
 
 # Of a request's line and headers together. What callers and proxies send is a few kB.
 _MAX_HEAD: Final = 64 * 2**10

@@ -1,6 +1,7 @@
 """JSON objects that name a key twice: what they mean is open (RFC 8259), decoders keep the last value, here they are refused."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from canari.serving.http import HttpError
@@ -15,14 +16,29 @@ def refuse_duplicate_keys(body: bytes, keys: int) -> None:
     if body.count(b":") <= keys:
         return
     try:
-        text = body.decode()
-        twice = _find(json.loads(text, object_pairs_hook=_Pairs, parse_int=_unread, parse_float=_unread), "$")
-    except RecursionError:
+        twice = _find(read_again(body, _Pairs), "$")
+    except TooDeepError:
         raise HttpError(400, "the body is not JSON that can be read: it is nested too deeply") from None
-    except ValueError:  # what a decoder skips it does not look at
+    except ValueError:
         raise HttpError(400, "the body is not JSON: a text in it is not UTF-8, or has control characters") from None
     if twice is not None:
         raise HttpError(400, twice)
+
+
+class TooDeepError(Exception):
+    """JSON that is nested too deeply."""
+
+
+def read_again(body: bytes, make: Callable[[list[tuple[str, Any]]], object]) -> Any:
+    """A body that a decoder has accepted, with `make` of the pairs of each object; numbers are None.
+
+    Raises `TooDeepError`, and ValueError for what a decoder skips without looking at it: text that is not UTF-8, control
+    characters.
+    """
+    try:
+        return json.loads(body.decode(), object_pairs_hook=make, parse_int=_unread, parse_float=_unread)
+    except RecursionError:
+        raise TooDeepError from None
 
 
 class _Pairs:

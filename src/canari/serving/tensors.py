@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from canari.errors import InputError
 from canari.model import Feeds, Value
-from canari.runtime.feeds import LARGEST_INTEGER, came, to_feeds
+from canari.runtime.feeds import LARGEST_INTEGER, came, listed, to_feeds
 from canari.serving.settings import Settings
 from canari.signature import Input, Output, Signature
 
@@ -54,8 +54,7 @@ _LIMITS: Mapping[str, tuple[float, float]] = {
     **{name: (float(np.finfo(RAW_TYPES[name]).min), float(np.finfo(RAW_TYPES[name]).max)) for name in _FLOATS},
 }
 
-
-_SHOWN = 10
+_SHOWN = 10  # columns in a message
 
 
 class Tensor(NamedTuple):
@@ -109,7 +108,7 @@ def feeds(signature: Signature, tensors: Iterable[Tensor], max_rows: int = Setti
         column = columns.get(tensor.name)
         if column is None:
             one = f", or one tensor of shape [n, {len(columns)}]" if _numeric(signature) else ""
-            raise InputError(f"tensor {tensor.name[:60]!r} is no input; expected {_listed(columns)}{one}")
+            raise InputError(f"tensor {tensor.name[:60]!r} is no input; expected {listed(list(columns), _SHOWN)}{one}")
         if tensor.name in came_as:
             raise InputError(f"tensor {tensor.name!r} came twice")
         _check(column, tensor, max_rows)
@@ -288,10 +287,3 @@ def _split_bytes(name: str, raw: bytes) -> list[bytes]:
         elements.append(raw[at + 4 : at + 4 + length])
         at += 4 + length
     return elements
-
-
-def _listed(names: Iterable[str]) -> str:
-    """Some names, not so many that a caller would not read them."""
-    first = list(names)
-    more = f" and {len(first) - _SHOWN} more" if len(first) > _SHOWN else ""
-    return f"{', '.join(first[:_SHOWN])}{more}"

@@ -1,6 +1,5 @@
 """Rows and predictions as plain JSON: one record, many of them, or columns in; one record a prediction out."""
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from operator import attrgetter
@@ -14,9 +13,11 @@ from canari.model import Feeds, Predictions, Value
 from canari.runtime import RowPredictions
 from canari.runtime.feeds import LARGEST_INTEGER, CellError, came, expected, to_feeds
 from canari.serving.http import UNREADABLE, HttpError, decode_json
+from canari.serving.settings import Settings
+from canari.serving.strict_json import TooDeepError, read_again
 from canari.signature import MISSING, Input, Output, Signature
 
-MAX_ROWS = 10_000
+MAX_ROWS = Settings().max_rows
 
 # What a row may hold besides the model's columns, all of it ignored.
 MAX_EXTRA_COLUMNS = 1_000
@@ -250,11 +251,10 @@ def _check_keys(body: bytes, most: int) -> None:
             keys.add(key)
 
     try:
-        # Numbers are not looked at; as integers they might be too long for Python.
-        json.loads(body.decode(), object_pairs_hook=check, parse_int=float)
-    except RecursionError:
+        read_again(body, check)
+    except TooDeepError:
         raise _KeysError("the body is nested too deeply") from None
-    except ValueError:  # what a decoder skips it does not look at
+    except ValueError:
         raise _KeysError("a text is not UTF-8, or has control characters") from None
 
 
