@@ -57,6 +57,18 @@ check_metrics <- function(metrics) {
   metrics
 }
 
+check_arguments <- function(arguments, known, model) {
+  arguments <- as.list(arguments)
+  if (!is_named(arguments)) refuse("`arguments`: expected a list with a name each, such as list(s = 0.01)")
+  if (length(unknown <- setdiff(names(arguments), known))) {
+    refuse(
+      "`arguments`: predict() of a model of class ", quoted(class(model)[[1L]]), " is not given ", quoted(unknown),
+      if (length(known)) paste0("; it takes ", quoted(known)) else " here: it takes none"
+    )
+  }
+  arguments
+}
+
 check_units <- function(units, inputs) {
   units <- unlist(as.list(units))
   if (is.null(units)) return(character())

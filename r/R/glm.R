@@ -24,7 +24,7 @@ success_label <- function(model) {
 }
 
 #' @export
-answers.glm <- function(model, type, rows) {
+answers.glm <- function(model, type, rows, arguments) {
   data.frame(prediction = as.vector(stats::predict(model, newdata = rows, type = "response")))
 }
 

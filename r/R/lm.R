@@ -4,7 +4,7 @@
 answer_kinds.lm <- function(model) list(number = character())
 
 #' @export
-answers.lm <- function(model, type, rows) {
+answers.lm <- function(model, type, rows, arguments) {
   data.frame(prediction = as.vector(stats::predict(model, newdata = rows)))
 }
 

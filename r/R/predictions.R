@@ -1,7 +1,7 @@
 # R's own predictions on the person's rows and on the probes.
 
 # A function from raw rows to predictions that is sure to answer each row.
-predictor_of <- function(model, type, preprocess) {
+predictor_of <- function(model, type, preprocess, arguments) {
   function(rows) {
     prepared <- rows
     if (!is.null(preprocess)) {
@@ -10,7 +10,7 @@ predictor_of <- function(model, type, preprocess) {
         refuse("preprocess() must return a data frame with as many rows as it is given")
       }
     }
-    predictions <- answers(model, type, prepared)
+    predictions <- answers(model, type, prepared, arguments)
     if (nrow(predictions) != nrow(rows)) {
       refuse("predict() returned ", nrow(predictions), " predictions for ", nrow(rows), " rows")
     }

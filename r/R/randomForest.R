@@ -11,7 +11,7 @@ answer_kinds.randomForest <- function(model) {
 }
 
 #' @export
-answers.randomForest <- function(model, type, rows) {
+answers.randomForest <- function(model, type, rows, arguments) {
   if (type == "number") return(data.frame(prediction = as.vector(stats::predict(model, newdata = rows))))
   shares <- stats::predict(model, newdata = rows, type = "prob")
   if (type == "probability") return(data.frame(prediction = as.vector(shares[, 2L])))

@@ -39,6 +39,8 @@
 #'   `list(auc = 0.84)`.
 #' @param units The inputs' units, a named character vector such as
 #'   `c(glu = "mg/dL")`.
+#' @param arguments A named list of further arguments for `predict()`, such as
+#'   `list(s = 0.01)` of a `glmnet`. What a class takes is in its section.
 #' @return The path, invisibly.
 #' @examples
 #' fit <- glm(am ~ wt + log(hp), binomial, mtcars)
@@ -46,20 +48,22 @@
 #' save_model(fit, mtcars, path = path, units = c(wt = "1000 lb"))
 #' str(readRDS(path)$predictions)
 #' @export
-save_model <- function(model, rows, preprocess = NULL, path, name = NULL, type = NULL, metrics = NULL, units = NULL) {
+save_model <- function(model, rows, preprocess = NULL, path, name = NULL, type = NULL, metrics = NULL, units = NULL,
+                       arguments = NULL) {
   check_path(path)
   if (!is.null(preprocess) && !is.function(preprocess)) {
     refuse("`preprocess`: expected a function or NULL, got ", kind_of(preprocess))
   }
   kinds <- answer_kinds(model)
   type <- check_type(type, kinds, model)
+  arguments <- check_arguments(arguments, predict_arguments(model), model)
   raw <- raw_inputs(model, rows, preprocess)
   name <- check_name(name, path)
   metrics <- check_metrics(metrics)
   units <- check_units(units, names(raw))
 
   bundle <- with_fixed_seed({
-    predictor <- predictor_of(model, type, preprocess)
+    predictor <- predictor_of(model, type, preprocess, arguments)
     given <- predict_all(predictor, raw)
     probes <- predict_possible(predictor, make_probes(raw, model_levels(model)))
     structure(
@@ -72,6 +76,7 @@ save_model <- function(model, rows, preprocess = NULL, path, name = NULL, type =
         predictions = bind_rows(given, probes$predictions),
         type = type,
         labels = kinds[[type]],
+        arguments = arguments,
         name = name,
         metrics = metrics,
         units = units,

@@ -14,6 +14,7 @@ from canari.intake.importer import import_file
 from canari.model import Value
 from canari.runtime.feeds import to_feeds
 from canari.runtime.onnx import OnnxRuntime
+from tests.intake.conftest import Fit
 
 MODELS = Path(__file__).parents[2] / "models" / "diabetes"
 GLM, FOREST, MISTAKE = (MODELS / f"diabetes-{version}.rds" for version in (1, 2, 3))
@@ -129,7 +130,8 @@ def test_a_name_that_the_store_does_not_take_is_refused(option: dict[str, str]) 
         import_file(GLM, **option)  # type: ignore[arg-type]
 
 
-def test_breaking_changes_against_the_version_stored_last(fitted: Path) -> None:
+def test_breaking_changes_against_the_version_stored_last(fit: Fit) -> None:
+    fitted = fit("lm")
     import_file(fitted / "lm-single.rds", name="cars", version="1")
     imported = import_file(fitted / "lm-weights.rds", name="cars", version="2")
     assert imported.before is not None
@@ -138,8 +140,8 @@ def test_breaking_changes_against_the_version_stored_last(fitted: Path) -> None:
     assert import_file(GLM).before is None
 
 
-def test_a_model_without_rows_needs_a_word_and_is_marked(fitted: Path) -> None:
-    path = fitted / "bare" / "lm.rds"
+def test_a_model_without_rows_needs_a_word_and_is_marked(fit: Fit) -> None:
+    path = fit("bare") / "lm.rds"
     with pytest.raises(UsageError, match="save_model") as refusal:
         import_file(path)
     assert refusal.value.exit_code == ExitCode.USAGE
@@ -165,6 +167,6 @@ def test_training_data_in_the_file_are_warned_of_and_left_behind() -> None:
     assert len(own) == 332  # the test set, not the 200 rows of the training
 
 
-def test_an_r_object_that_is_no_model_is_named(fitted: Path) -> None:
+def test_an_r_object_that_is_no_model_is_named(fit: Fit) -> None:
     with pytest.raises(IntakeError, match=r"data\.rds: the file holds an object of class 'data.frame', which is not supported"):
-        import_file(fitted / "bare" / "data.rds", unproved=True)
+        import_file(fit("bare") / "data.rds", unproved=True)

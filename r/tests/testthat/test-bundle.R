@@ -5,7 +5,8 @@ test_that("the bundle has the fields that the import reads", {
   bundle <- saved(fit, people()[1:10, ], metrics = list(rmse = 4L), units = c(age = "years"))
   expect_s3_class(bundle, "canari_model")
   expect_named(bundle, c(
-    "format", "model", "preprocess", "rows", "probe", "predictions", "type", "labels", "name", "metrics", "units", "session", "created"
+    "format", "model", "preprocess", "rows", "probe", "predictions", "type", "labels", "arguments", "name", "metrics", "units",
+    "session", "created"
   ))
   expect_identical(bundle$format, 1L)
   expect_null(bundle$preprocess)

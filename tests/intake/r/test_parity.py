@@ -8,15 +8,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from canari.errors import IntakeError
+from canari.intake import rds
 from canari.intake.proof import prove
 from canari.intake.r import read_r
+from canari.intake.r.classes import SUPPORTED
 from canari.intake.translation import Fitted
 from canari.runtime.feeds import to_feeds
 from canari.runtime.onnx import OnnxRuntime
 from canari.signature import Signature
-from tests.intake.conftest import SCRIPT
+from tests.intake.conftest import SCRIPTS, Fit
 
-NAMES = re.findall(r'^(?:linear|generalized|forest|write_model)\("([^"]+)"', SCRIPT.read_text(), re.MULTILINE)
+
+def written_in(scripts: str, function: str) -> list[tuple[str, str]]:
+    """The names of the models that the scripts make, each with its script."""
+    return [
+        (script.stem, name)
+        for script in sorted(SCRIPTS.glob(scripts))
+        for name in re.findall(rf'^ *(?:{function})\("([^"]+)"', script.read_text(), re.MULTILINE)
+    ]
+
+
+MODELS = written_in("*.R", "linear|generalized|forest|write_model|saved")
+REFUSED = written_in("*.R", "refused")
 REACHED = 1e-12
 
 
@@ -34,20 +48,20 @@ def columns_of(path: Path) -> dict[str, list[str]]:
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
-def test_there_are_models_of_every_class() -> None:
-    assert len(NAMES) > 100
-    assert {name.partition("-")[0] for name in NAMES} == {"lm", "aov", "glm", "rf"}
+def test_there_are_models_of_every_class(fit: Fit) -> None:
+    found = {tuple(rds.read((fit(script) / f"{name}.rds").read_bytes()).require("model").classes) for script, name in MODELS}
+    assert found >= set(SUPPORTED)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_predicts_what_r_wrote_down(name: str, fitted: Path) -> None:
-    model, signature = read(fitted / f"{name}.rds")
+@pytest.mark.parametrize(("script", "name"), MODELS)
+def test_predicts_what_r_wrote_down(script: str, name: str, fit: Fit) -> None:
+    model, signature = read(fit(script) / f"{name}.rds")
     assert model.checks is not None
     proof = prove(signature, model.translation, model.checks)
     assert proof.worst <= REACHED
     assert proof.worst_evaluator <= REACHED
     # R's own text of its predictions, which our reader of .rds has no part in.
-    expected = columns_of(fitted / f"{name}.tsv")
+    expected = columns_of(fit(script) / f"{name}.tsv")
     predictions = OnnxRuntime(signature, model.translation.onnx).predict(to_feeds(signature.inputs, model.checks.rows))
     found = {
         column: predictions[output.name][:, i].tolist() for output in signature.outputs for i, column in enumerate(output.columns)
@@ -65,84 +79,56 @@ def test_predicts_what_r_wrote_down(name: str, fitted: Path) -> None:
         np.testing.assert_allclose(found[column], theirs, rtol=REACHED, atol=REACHED)
 
 
-def test_missing_values_are_answered_where_r_answers_them(fitted: Path) -> None:
+def test_missing_values_are_answered_where_r_answers_them(fit: Fit) -> None:
+    fitted = fit("random_forest")
     formula, _ = read(fitted / "rf-factors.rds")
     matrix, _ = read(fitted / "rf-factors-xy.rds")
     assert {column.missing for column in formula.translation.inputs} == {True}
     assert {column.missing for column in matrix.translation.inputs} == {False}
 
 
-def test_ties_are_counted_and_lie_among_the_tied_classes(fitted: Path) -> None:
-    model, signature = read(fitted / "rf-even-ties.rds")
+def test_ties_are_counted_and_lie_among_the_tied_classes(fit: Fit) -> None:
+    model, signature = read(fit("random_forest") / "rf-even-ties.rds")
     assert model.checks is not None
     assert prove(signature, model.translation, model.checks).ties > 10
 
 
-def test_only_the_columns_of_the_formula_are_inputs(fitted: Path) -> None:
-    model, _ = read(fitted / "lm-more-columns.rds")
+def test_only_the_columns_of_the_formula_are_inputs(fit: Fit) -> None:
+    model, _ = read(fit("lm") / "lm-more-columns.rds")
     assert [column.name for column in model.translation.inputs] == ["wt"]
     assert model.checks is not None
     assert list(model.checks.rows) == ["wt"]
 
 
-def test_the_model_s_levels_come_first_and_shares_are_of_the_person_s_rows(fitted: Path) -> None:
-    model, _ = read(fitted / "lm-three-factors.rds")
+def test_the_model_s_levels_come_first_and_shares_are_of_the_person_s_rows(fit: Fit) -> None:
+    model, _ = read(fit("lm") / "lm-three-factors.rds")
     wool, tension = model.translation.inputs
     assert wool.levels == ("A", "B")
     assert tension.levels == ("L", "M", "H")
     assert tension.shares == pytest.approx((1 / 3, 1 / 3, 1 / 3))
 
 
-def test_a_range_leaves_out_the_probes(fitted: Path) -> None:
-    model, _ = read(fitted / "lm-single.rds")
+def test_a_range_leaves_out_the_probes(fit: Fit) -> None:
+    model, _ = read(fit("lm") / "lm-single.rds")
     assert model.translation.inputs[0].range == (1.513, 5.424)
 
 
-REFUSALS = {
-    "free-variable": "'k', which is no column",
-    "own-function": "own()",
-    "mean": "mean() depends on all rows",
-    "cut-by-rows": "cut(wt, 3)",
-    "poly-inside": "poly(wt, 2)",
-    "scale-inside": "scale(wt)",
-    "ns-inside": "ns(wt, 3)",
-    "offset-vector": "rep(0.3, 32)",
-    "matrix-response": "mlm/lm",
-    "robust": "rlm/lm",
-    "local": "'loess', which is not supported; supported are lm, ",
-    "no-input": "uses no column",
-    "dollar": "mtcars",
-    "own-link": "'mine'",
-    "text-order": 'maker < "M"',
-    "matrix-column": "'m' is a matrix",
-    "forest-without-trees": "keep.forest = TRUE",
-    "forest-unsupervised": "unsupervised",
-    "forest-text": "make it a factor",
-    "date": "'d' of the bundle's 'rows' is of class 'Date'",
-}
-
-
-def test_each_refusal_is_expected(fitted: Path) -> None:
-    assert {path.stem for path in (fitted / "refused").glob("*.rds")} == set(REFUSALS)
-
-
-@pytest.mark.parametrize("name", REFUSALS)
-def test_refuses_by_name_what_is_not_translated(name: str, fitted: Path) -> None:
-    from canari.errors import IntakeError
-
-    with pytest.raises(IntakeError, match=re.escape(REFUSALS[name])):
-        read(fitted / "refused" / f"{name}.rds")
+@pytest.mark.parametrize(("script", "name"), REFUSED)
+def test_refuses_by_name_what_is_not_translated(script: str, name: str, fit: Fit) -> None:
+    refused = fit(script) / "refused"
+    with pytest.raises(IntakeError, match=re.escape((refused / f"{name}.txt").read_text().strip())):
+        read(refused / f"{name}.rds")
 
 
 @pytest.mark.parametrize("name", ["lm", "glm", "forest", "factors"])
-def test_a_bare_model_is_read_without_checks(name: str, fitted: Path) -> None:
-    model, signature = read(fitted / "bare" / f"{name}.rds")
+def test_a_bare_model_is_read_without_checks(name: str, fit: Fit) -> None:
+    model, signature = read(fit("bare") / f"{name}.rds")
     assert model.checks is None
     OnnxRuntime(signature, model.translation.onnx)
 
 
-def test_a_bare_model_tells_kinds_and_levels(fitted: Path) -> None:
-    model, _ = read(fitted / "bare" / "factors.rds")
+def test_a_bare_model_tells_kinds_and_levels(fit: Fit) -> None:
+    model, _ = read(fit("bare") / "factors.rds")
     ordered, text, number = model.translation.inputs
     assert (ordered.name, ordered.levels) == ("carb_o", ("1", "2", "3", "4"))
     assert (text.name, text.levels) == ("maker", ("H", "M", "T", "other"))

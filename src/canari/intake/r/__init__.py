@@ -1,26 +1,21 @@
 """Models that were fitted in R: a bundle of `save_model`, or a bare model of a class that is known."""
 
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Iterator, Sized
 
 import numpy as np
 
 from canari.errors import IntakeError
 from canari.intake import rds
 from canari.intake.onnx_graph import trace
-from canari.intake.r import glm, lm, random_forest
 from canari.intake.r.bundle import CLASS, Bundle, RowColumn, read_bundle
+from canari.intake.r.classes import read_model
 from canari.intake.r.columns import Column, from_feed
-from canari.intake.r.models import DrawsTies, Request, RModel
+from canari.intake.r.model import DrawsTies, Request, RModel
 from canari.intake.r.terms import Need
 from canari.intake.rds import RObject
 from canari.intake.translation import Fitted, Translation
 from canari.model import Feeds, Predictions
 from canari.signature import Input, Source
-
-# By the whole class attribute: a class that only inherits from one of these may predict otherwise.
-_MODELS: Mapping[tuple[str, ...], type[RModel]] = {
-    classes: module.Model for module in (lm, glm, random_forest) for classes in module.CLASSES
-}
 
 
 def read_r(data: bytes, sha256: str) -> Fitted:
@@ -28,16 +23,13 @@ def read_r(data: bytes, sha256: str) -> Fitted:
     root, r_version = rds.read_with_version(data)
     bundle = read_bundle(root) if CLASS in root.classes else None
     model = bundle.model if bundle else root
-    reader = _MODELS.get(tuple(model.classes))
-    if reader is None:
-        raise IntakeError(_unsupported(model))
-    model_class = model.classes[0].removesuffix(".formula")
+    model_class = model.classes[0].removesuffix(".formula") if model.classes else model.type
     try:
-        fitted = reader(model, Request(bundle.type, bundle.labels) if bundle else Request())
+        fitted = read_model(model, Request(bundle.type, bundle.labels, bundle.arguments) if bundle else Request())
         translation = _translate(fitted, tuple(_inputs(fitted, bundle)), tuple(_warnings(model)))
     except RecursionError:
         raise IntakeError("an expression in the model's formula is nested too deep") from None
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
         raise IntakeError(f"the {model_class} in the file is not as R makes it: {error}") from error
     columns = [name for output in translation.outputs for name in output.columns]
     return Fitted(
@@ -73,12 +65,6 @@ def _translate(fitted: RModel, inputs: tuple[Input, ...], warnings: tuple[str, .
         tied=(lambda feeds: fitted.tied(columns(feeds))) if draws_ties else None,  # type: ignore[attr-defined]
         warnings=warnings,
     )
-
-
-def _unsupported(model: RObject) -> str:
-    known = ", ".join("/".join(classes) for classes in _MODELS)
-    what = f"an object of class {'/'.join(model.classes)!r}" if model.classes else f"an R object of type {model.type}"
-    return f"the file holds {what}, which is not supported; supported are {known}"
 
 
 def _inputs(fitted: RModel, bundle: Bundle | None) -> Iterator[Input]:

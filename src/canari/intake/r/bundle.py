@@ -12,7 +12,8 @@ from canari.signature import MISSING, Input, InputKind
 
 CLASS = "canari_model"
 FORMAT = 1
-TYPES = ("number", "probability", "class")
+# What a model can be asked for; which of them a class answers, it says itself.
+TYPES = ("number", "probability", "class", "link", "se", "confidence", "prediction", "risk", "expected", "survival")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class Bundle:
     predictions: Columns
     type: str
     labels: tuple[str, ...]
+    arguments: dict[str, RObject]  # for R's predict
     name: str | None
     metrics: dict[str, float]
     units: dict[str, str]
@@ -84,6 +86,7 @@ def read_bundle(root: RObject) -> Bundle:
         predictions=predictions,
         type=kind[0],
         labels=tuple(_texts(root, "labels", optional=True)),
+        arguments=_arguments(root.get("arguments")),
         name=name[0] if name else None,
         metrics=_named_numbers(root, "metrics"),
         units=_named_texts(root.get("units"), "units"),
@@ -172,6 +175,15 @@ def _texts(root: RObject, name: str, *, optional: bool = False) -> list[str]:
     if found is None or found.type != "character" or any(text is None for text in found.value):
         raise IntakeError(f"the bundle's {name!r} is no text")
     return [str(text) for text in found.value]
+
+
+def _arguments(found: RObject | None) -> dict[str, RObject]:
+    if found is None:
+        return {}
+    arguments = dict(found.items())
+    if found.type != "list" or "" in arguments or len(arguments) != len(found.value):
+        raise IntakeError("the bundle's 'arguments' is no list with a name for each")
+    return arguments
 
 
 def _named_texts(found: RObject | None, name: str) -> dict[str, str]:

@@ -96,14 +96,9 @@ class Terms:
         self, columns: Mapping[str, Column], coefficients: npt.NDArray[np.float64], contrasts: RObject | None
     ) -> Array:
         """The model matrix times the coefficients, [n, 1], plus the offsets; a coefficient that is NaN was not estimated."""
-        frame = self.frame(columns)
-        blocks = self._model_matrix(frame, dict(contrasts.items()) if contrasts else {})
-        width = sum(block.shape[1] for block in blocks)
-        if width != len(coefficients):
-            raise IntakeError(f"the formula makes {width} columns, but the model has {len(coefficients)} coefficients")
         eta: Array = np.zeros((1, 1))
         varying, weights, start = [], [], 0
-        for block in blocks:
+        for block in self._blocks(columns, contrasts, len(coefficients)):
             own = coefficients[start : start + block.shape[1]]
             start += block.shape[1]
             estimated = np.flatnonzero(~np.isnan(own))
@@ -116,10 +111,34 @@ class Terms:
         if varying:
             matrix = varying[0] if len(varying) == 1 else np.concatenate(varying, axis=1)
             eta = matrix @ np.concatenate(weights) + eta
-        for offset in self._offsets:
-            variable = self._variables[offset]
-            eta = eta + evaluate(variable.expression, columns).numbers(variable.name)
-        return eta
+        offset = self.offset(columns)
+        return eta if offset is None else eta + offset
+
+    def model_matrix(self, columns: Mapping[str, Column], contrasts: RObject | None, width: int) -> Array:
+        """R's model.matrix, [n, width], with the intercept's column where there is one."""
+        blocks = self._blocks(columns, contrasts, width)
+        rows = next((block for block in blocks if block.shape[0] != 1), None)
+        if rows is None:
+            return np.concatenate(blocks, axis=1)
+        first = take(rows, [0], axis=1)
+        ones = np.where(np.isnan(first), 1.0, 1.0)
+        return np.concatenate([ones * block if block.shape[0] == 1 else block for block in blocks], axis=1)
+
+    def offset(self, columns: Mapping[str, Column]) -> Array | None:
+        """The sum of the formula's offsets, [n, 1]; None where it has none."""
+        total: Array | None = None
+        for index in self._offsets:
+            variable = self._variables[index]
+            values = evaluate(variable.expression, columns).numbers(variable.name)
+            total = values if total is None else total + values
+        return total
+
+    def _blocks(self, columns: Mapping[str, Column], contrasts: RObject | None, width: int) -> list[Array]:
+        blocks = self._model_matrix(self.frame(columns), dict(contrasts.items()) if contrasts else {})
+        made = sum(block.shape[1] for block in blocks)
+        if made != width:
+            raise IntakeError(f"the formula makes {made} columns, but the model has {width} coefficients")
+        return blocks
 
     def _model_matrix(self, frame: Mapping[str, Column], contrasts: Mapping[str, RObject]) -> list[Array]:
         """One block [n, columns] a term, the intercept first."""

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from canari.errors import IntakeError
 from canari.intake.r.columns import Column
-from canari.intake.r.models import Request
+from canari.intake.r.model import NUMBER, Request
 from canari.intake.r.terms import Need, Terms, call_offset, call_offset_needs
 from canari.intake.rds import RObject
 from canari.model import Predictions
@@ -19,6 +18,7 @@ class Model:
     answers_missing = True
 
     def __init__(self, model: RObject, request: Request) -> None:
+        request.take_only("an lm")
         self._model = model
         self._terms = Terms(model.require("terms"), model.get("xlevels"))
         self._coefficients = model.require("coefficients").doubles()
@@ -36,6 +36,5 @@ class Model:
         return {"prediction": eta if offset is None else eta + offset}
 
     def _outputs(self, request: Request) -> tuple[Output, ...]:
-        if request.kind not in (None, "number"):
-            raise IntakeError(f"an lm answers a number, not a {request.kind}")
-        return (Output(name="prediction", kind="number"),)
+        request.choose("an lm", "number")
+        return NUMBER

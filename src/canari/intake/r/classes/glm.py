@@ -7,11 +7,11 @@ from scipy import special
 
 from canari.errors import IntakeError
 from canari.intake.onnx_graph import Array
-from canari.intake.r import lm
+from canari.intake.r.classes import lm
 from canari.intake.r.columns import Column
 from canari.intake.r.functions import evaluate
 from canari.intake.r.language import function_name
-from canari.intake.r.models import Request
+from canari.intake.r.model import NUMBER, Request
 from canari.intake.rds import RObject
 from canari.model import Predictions
 from canari.signature import Output
@@ -36,15 +36,11 @@ class Model(lm.Model):
 
     def _outputs(self, request: Request) -> tuple[Output, ...]:
         """A probability for the binomial families, else a number."""
-        usual = "probability" if self._family in ("binomial", "quasibinomial") else "number"
-        match request.kind or usual:
-            case "probability":
-                # Of two levels, the second one's probability is modelled.
-                return (Output(name="prediction", kind="probability", labels=request.labels[-1:]),)
-            case "number":
-                return (Output(name="prediction", kind="number"),)
-            case other:
-                raise IntakeError(f"a glm answers a number or a probability, not a {other}")
+        usual = ("probability", "number") if self._family in ("binomial", "quasibinomial") else ("number", "probability")
+        if request.choose("a glm", *usual) == "number":
+            return NUMBER
+        # Of two levels, the second one's probability is modelled.
+        return (Output(name="prediction", kind="probability", labels=request.labels[-1:]),)
 
 
 def _text(value: RObject) -> str:

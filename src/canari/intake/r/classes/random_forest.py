@@ -6,14 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from canari.errors import IntakeError
-from canari.intake.onnx_graph import Array, sum_of_trees, take
+from canari.intake.onnx_graph import Array, sum_of_trees
 from canari.intake.r.columns import Column
-from canari.intake.r.models import Request
+from canari.intake.r.model import NUMBER, Request, class_outputs, class_predictions
 from canari.intake.r.terms import Need, Terms
 from canari.intake.rds import RObject
 from canari.intake.tree_ensemble import Tree
 from canari.model import Predictions
-from canari.signature import MISSING, Output
 
 CLASSES = (("randomForest",), ("randomForest.formula", "randomForest"))
 
@@ -22,6 +21,7 @@ class Model:
     """What `predict` answers for new rows: the mean of the trees, or their votes."""
 
     def __init__(self, model: RObject, request: Request) -> None:
+        request.take_only("a randomForest")
         kind = model.require("type").strings()[0]
         if kind not in ("regression", "classification"):
             raise IntakeError(f"a randomForest of type {kind!r} predicts nothing; fit it with a response")
@@ -42,7 +42,11 @@ class Model:
         self._trees = _trees(forest, self._predictors, self._categorical, len(self._classes))
         # From x and y, R refuses rows with a missing value.
         self.answers_missing = terms is not None
-        self.outputs = self._outputs(request)
+        self.outputs = NUMBER
+        if self._classes:
+            self.outputs = class_outputs(request, self._classes, f"a randomForest with {len(self._classes)} classes")
+        else:
+            request.choose("a randomForest for regression", "number")
 
     def needs(self) -> Mapping[str, Need]:
         """The predictors."""
@@ -62,12 +66,8 @@ class Model:
             if self._bias_correction is not None:
                 mean = self._bias_correction[0] + self._bias_correction[1] * mean
             return {"prediction": np.where(missing, np.nan, mean)}
-        shares = np.where(missing, np.nan, mean)
-        if self.outputs[0].kind == "probability":
-            return {"prediction": take(shares, [1], axis=1)}
         winner = np.argmax(mean / self._cutoff[None, :], axis=1, keepdims=True)
-        code = np.where(missing, len(self._classes), winner)
-        return {"class": take(np.array([*self._classes, MISSING], object), np.reshape(code, (-1, 1))), "probabilities": shares}
+        return class_predictions(self.outputs, mean, winner, missing)
 
     def tied(self, columns: Mapping[str, Column]) -> Array:
         """Among which classes R draws at random: those with the most votes per cutoff, [n, classes]."""
@@ -75,21 +75,6 @@ class Model:
         votes = mean / self._cutoff[None, :]
         ties: Array = votes == votes.max(axis=1, keepdims=True)
         return ties
-
-    def _outputs(self, request: Request) -> tuple[Output, ...]:
-        """A number; of a classification the class and all probabilities, or the second class's probability alone."""
-        kind = request.kind or ("class" if self._classes else "number")
-        if kind == "number" and not self._classes:
-            return (Output(name="prediction", kind="number"),)
-        if kind == "class" and self._classes:
-            return (
-                Output(name="class", kind="class", labels=self._classes),
-                Output(name="probabilities", kind="probability", labels=self._classes),
-            )
-        if kind == "probability" and len(self._classes) == 2:
-            return (Output(name="prediction", kind="probability", labels=self._classes[1:]),)
-        what = f"with {len(self._classes)} classes" if self._classes else "for regression"
-        raise IntakeError(f"a randomForest {what} does not answer a {kind}")
 
     def _need(self, name: str) -> Need:
         return Need("category", self._levels[name]) if name in self._levels else Need("number")
