@@ -40,8 +40,8 @@ examples: setup
 	$(BIN)/canari import models/breast_cancer/breast-cancer-1.skops --version 1
 
 test: lint checkov
-	$(BIN)/python -m pytest -m "not alone and not slow and not cluster and not clients" -p tests.required -n 2
-	$(BIN)/python -m pytest -m "alone and not slow and not cluster and not clients" -p tests.required
+	$(BIN)/python -m pytest -m "not alone and not slow and not cluster and not clients and not r" -p tests.required -n 2
+	$(BIN)/python -m pytest -m "alone and not slow and not cluster and not clients and not r" -p tests.required
 
 # Rehearsals at full length.
 test-slow: setup
@@ -61,9 +61,11 @@ cluster-test: setup
 	$(BIN)/python -m pytest -m "cluster and not alone" -p tests.required -n 3 --dist loadfile tests/cluster
 	$(BIN)/python -m pytest -m "cluster and alone" -p tests.required tests/cluster
 
-# The R package's own tests; needs R with testthat, randomForest and MASS.
-test-r:
+# The R package's own tests, then the models that it saves, of every class, against R's own predictions. Needs R with testthat;
+# classes whose packages are not there are skipped.
+test-r: setup
 	r/check
+	$(BIN)/python -m pytest -m r -p tests.required -n 2 tests/intake/r tests/proofs
 
 # Callers in other languages and environments (docs/clients.md); needs curl, Go, and R with httr2.
 clients: setup .venv-clients/.done
@@ -106,9 +108,9 @@ bench: examples
 proof: examples
 	$(BIN)/python -m proofs
 
-# How exactly canari predicts what R predicts; needs R with randomForest and MASS.
+# How exactly canari predicts what R predicts; needs R with the packages of .ci/run.
 parity: setup
-	$(BIN)/python benchmarks/parity.py
+	$(BIN)/python -m proofs.parity
 
 # Refit the examples; needs R with randomForest and MASS.
 models: setup

@@ -33,37 +33,75 @@ check_column <- function(column, name) {
   }
 }
 
-# Gives factors the model's levels in the model's order; other levels stay where a row has them.
+# Gives factors the model's levels in the model's order, and then those that only rows have. A factor with others between
+# them, unused, keeps its own order, by which as.integer() counts; those at its end are left out.
 as_fitted <- function(rows, levels) {
   for (input in intersect(names(rows)[vapply(rows, is.factor, NA)], names(levels))) {
     column <- rows[[input]]
-    rows[[input]] <- factor(column, union(levels[[input]], levels(droplevels(column))), ordered = is.ordered(column))
+    known <- union(levels[[input]], levels(droplevels(column)))
+    last <- max(0L, match(known, levels(column)), na.rm = TRUE)
+    own <- levels(column)[seq_len(last)]
+    rows[[input]] <- factor(column, if (all(own %in% known)) known else union(own, known), ordered = is.ordered(column))
   }
   rows
 }
 
-# Variables of a model with a formula. Names that it takes from its own environment, such as constants, are no inputs.
+# Variables of a model with a formula. Names that it takes from its own environment, such as constants, are no inputs;
+# those of the global environment do not come into the file.
 formula_inputs <- function(model, columns, data, observations) {
-  variables <- attr(stats::delete.response(stats::terms(model)), "variables")
+  terms <- stats::delete.response(stats::terms(model))
+  # With what the fit has put in the place of some arguments, such as the knots of a spline.
+  variables <- attr(terms, "predvars")
+  if (is.null(variables)) variables <- attr(terms, "variables")
   if ("$" %in% all.names(variables)) {
     refuse("the model's formula takes columns with `$`: fit it as lm(y ~ x, data = d), not as lm(d$y ~ d$x)")
   }
+  around <- attr(model$terms, ".Environment")
+  refuse_global_functions(variables, around)
+  if ("C" %in% all.names(variables)) variables <- without_contrasts(variables)
   names <- union(all.vars(variables), all.vars(model$call$offset))
   is_constant <- function(name) {
     if (name %in% names(data) || (is.null(data) && name %in% columns)) return(FALSE)
-    value <- find_value(name, attr(model$terms, ".Environment"))
-    is.atomic(value) && length(value) > 0L && length(value) != observations
+    home <- find_home(name, around)
+    if (is.null(home)) return(FALSE)
+    # An argument that was not given exists and has no value.
+    value <- tryCatch(get(name, home, inherits = FALSE), error = function(e) NULL)
+    constant <- is.atomic(value) && length(value) > 0L && length(value) != observations
+    if (constant && identical(home, globalenv())) {
+      refuse(
+        "the formula takes '", name, "' from the global environment, which is not saved with the model: write its value into ",
+        "the formula, or fit the model in a function that has it as a variable, local({ ... })"
+      )
+    }
+    constant
   }
   names[!vapply(names, is_constant, NA)]
 }
 
-# The value of a variable in an environment or those around it, attached packages but base left out; NULL for none.
-find_value <- function(name, environment) {
+# A person's own function comes into the file where the formula was written inside a function, and else does not.
+refuse_global_functions <- function(variables, around) {
+  for (name in setdiff(all.names(variables), all.vars(variables))) {
+    if (identical(find_home(name, around, "function"), globalenv())) {
+      refuse(
+        "the formula calls ", name, "(), a function of the global environment, which is not saved with the model: compute its ",
+        "column before, or fit the model in a function that has it as a variable, local({ ... })"
+      )
+    }
+  }
+}
+
+# C(f, sum) names contrasts, not a variable.
+without_contrasts <- function(expression) {
+  if (!is.call(expression)) return(expression)
+  if (identical(expression[[1L]], quote(C))) expression <- expression[1:2]
+  as.call(lapply(expression, without_contrasts))
+}
+
+# The environment that has a variable, among `environment` and those around it but attached packages; NULL for none.
+find_home <- function(name, environment, mode = "any") {
   while (is.environment(environment) && !identical(environment, emptyenv())) {
-    attached <- startsWith(environmentName(environment), "package:")
-    if (!attached && exists(name, environment, inherits = FALSE)) {
-      # An argument that was not given exists and has no value.
-      return(tryCatch(get(name, environment, inherits = FALSE), error = function(e) NULL))
+    if (!grepl("^package:", environmentName(environment)) && exists(name, environment, mode = mode, inherits = FALSE)) {
+      return(environment)
     }
     environment <- parent.env(environment)
   }

@@ -11,12 +11,15 @@ answer_kinds.randomForest <- function(model) {
 }
 
 #' @export
+predict_arguments.randomForest <- function(model) if (model$type == "classification") "cutoff" else character()
+
+#' @export
 answers.randomForest <- function(model, type, rows, arguments) {
   if (type == "number") return(data.frame(prediction = as.vector(stats::predict(model, newdata = rows))))
   shares <- stats::predict(model, newdata = rows, type = "prob")
   if (type == "probability") return(data.frame(prediction = as.vector(shares[, 2L])))
   data.frame(
-    class = as.character(stats::predict(model, newdata = rows)),
+    class = as.character(do.call(stats::predict, c(list(model, newdata = rows), arguments))),
     unclass(shares),
     row.names = NULL, check.names = FALSE
   )

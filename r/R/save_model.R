@@ -16,8 +16,12 @@
 #' fitted to, and a formula written inside a function keeps all of that
 #' function's variables. A warning names the largest parts of a large file.
 #'
-#' @param model A fitted model of class `lm`, `glm` (also `negbin` of
-#'   `MASS::glm.nb()`) or `randomForest`.
+#' @param model A fitted model of class `lm` (also with several
+#'   responses), `aov`, `glm` (also `negbin` of
+#'   `MASS::glm.nb()`), `randomForest`, `rpart`, `ranger`, `gbm`,
+#'   `glmnet`, `cv.glmnet`, `svm`, `naiveBayes`, `nnet`, `multinom`, `lda`, `qda`,
+#'   `polr`, `rlm`, `gam`, `bam`, `coxph`, `survreg`, `earth`, `loess`, `nls` or
+#'   `kmeans`.
 #' @param rows A data frame of raw inputs, as production will send them: some
 #'   tens to some hundreds of rows, for instance the test set. Columns may be
 #'   numeric, integer, logical, character or factor. Columns that the model does
@@ -33,14 +37,64 @@
 #'   `glm` but the binomial, of regression forests. `"probability"`: of
 #'   the second level, of a binomial `glm` and, on request, of a two-level
 #'   classification forest, so that the one can replace the other. `"class"`:
-#'   the level and the probability of each, of classification forests. `NULL`
-#'   takes the model's own kind.
+#'   the level and the probability of each, of classification forests.
+#'   `"link"`: the linear predictor, of `glm`. `"se"`, `"confidence"` and
+#'   `"prediction"`: the section *Standard errors and intervals*. `NULL` takes
+#'   the model's own kind.
 #' @param metrics A named list of numbers to keep with the model, such as
 #'   `list(auc = 0.84)`.
 #' @param units The inputs' units, a named character vector such as
 #'   `c(glu = "mg/dL")`.
 #' @param arguments A named list of further arguments for `predict()`, such as
 #'   `list(s = 0.01)` of a `glmnet`. What a class takes is in its section.
+#' @section Standard errors and intervals:
+#' `"se"` answers the columns `prediction` and `se` of `predict(se.fit = TRUE)`,
+#' of a `glm` on the scale of the response. `"confidence"` and `"prediction"`
+#' answer `prediction`, `lower` and `upper`, with `level = 0.95` unless
+#' `arguments` say otherwise: of `lm` as `predict(interval = )` does, which takes
+#' the variance of a new observation for constant, also after a weighted fit,
+#' unless `arguments` give `weights` or `pred.var`, one number. `predict()` of a
+#' `glm` knows no intervals; its `"confidence"` is the inverse link of the linear
+#' predictor plus and minus normal quantiles times its standard error, the
+#' smaller end first.
+#' @section Trees and forests:
+#' A `rpart` of method `"class"`, a `ranger` with `probability = TRUE` and a
+#' multinomial `gbm` answer `"class"`, of two levels also `"probability"`; of the
+#' latter two the class is the most probable one, as their `predict()` names
+#' none. A `ranger` for classification answers the class alone. `gbm` answers
+#' `"link"` too (of `coxph` only that), and a `"probability"` for the
+#' distributions `bernoulli` and `adaboost`. `arguments` are `num.trees` of
+#' `ranger`, `n.trees` of `gbm`, by default as many as its `predict()` takes, and
+#' `cutoff` of a `randomForest` for classification.
+#' @section Classifiers, discriminants and networks:
+#' `multinom`, `lda`, `qda`, `polr`, `naiveBayes` and an `nnet` for a factor answer
+#' `"class"`, of two levels also `"probability"`; an `nnet` for numbers and `rlm`
+#' answer `"number"`. An `svm` answers its class by votes, as `predict()` does, and
+#' the probabilities where it was fitted with `probability = TRUE`. `arguments` are
+#' `prior` and `method` of `lda` and `qda`, `dimen` of `lda`, `threshold` and `eps`
+#' of `naiveBayes`. Of a model fitted to a matrix that holds no names for its
+#' columns, such as an `nnet`, `rows` has exactly these columns, in their order.
+#' @section Elastic nets:
+#' A `glmnet` with several lambdas needs `arguments = list(s = )`; a `cv.glmnet`
+#' takes `"lambda.1se"` unless `s` is `"lambda.min"` or a number. A relaxed fit
+#' takes `gamma` too. The binomial family answers `"probability"`, `"class"` or
+#' `"link"`, the multinomial `"class"`, `cox` `"risk"` or `"link"`. All columns of
+#' the matrix are inputs. A fit with an offset is refused.
+#' @section Additive models, splines and curves:
+#' `gam` and `bam` of `mgcv`, and the `$gam` of `gamm()`, answer as a `glm` does,
+#' with `"link"` and `"se"`; of `bam(discrete = TRUE)` the answer is that of
+#' `predict(discrete = FALSE)`, which does not depend on the other rows. An `earth`
+#' answers `"number"`, of several responses one column each; of a factor `"class"`
+#' too, with a binomial `glm` in it `"probability"`. `loess`, in one variable, and
+#' `nls` answer `"number"`. A `kmeans`, which has no `predict()`, answers as its
+#' `"class"` the number of the nearest centre, of equally near ones the first.
+#' @section Survival:
+#' `coxph` answers `"link"` (the `"lp"` of `predict()`), `"risk"`, `"expected"` and
+#' `"survival"`; for the latter two `rows` hold the variables of `Surv()` too. Its
+#' argument `reference` is that of `predict()`. What depends on the strata of the
+#' rows that it was fitted to needs a fit with `x = TRUE` or, with one `strata()`,
+#' `model = TRUE`. `survreg` answers `"number"`, the `"response"` of `predict()`, or
+#' `"link"`.
 #' @return The path, invisibly.
 #' @examples
 #' fit <- glm(am ~ wt + log(hp), binomial, mtcars)

@@ -170,3 +170,33 @@ def test_training_data_in_the_file_are_warned_of_and_left_behind() -> None:
 def test_an_r_object_that_is_no_model_is_named(fit: Fit) -> None:
     with pytest.raises(IntakeError, match=r"data\.rds: the file holds an object of class 'data.frame', which is not supported"):
         import_file(fit("bare") / "data.rds", unproved=True)
+
+
+WORKSPACES = Path(__file__).parent / "rds" / "fixtures"
+
+
+@pytest.mark.parametrize("form", ["several_gzip_3.RData", "several_xz_2.RData", "several_ascii_3.RData", "several_none_2.RData"])
+@pytest.mark.parametrize("object_name", [None, "model"])
+def test_the_model_in_a_workspace(form: str, object_name: str | None) -> None:
+    imported = import_file(WORKSPACES / form, object_name=object_name, name="cars", unproved=True)
+    signature = imported.model.signature
+    assert (signature.source.model_class, [column.name for column in signature.inputs]) == ("lm", ["speed"])
+    assert imported.created
+
+
+def test_an_object_of_a_workspace_that_is_none_or_no_model() -> None:
+    workspace = WORKSPACES / "several_gzip_3.RData"
+    with pytest.raises(
+        IntakeError, match=r"several_gzip_3.RData: .*no object 'modle'; it has small \(list\), model \(lm\), text"
+    ):
+        import_file(workspace, object_name="modle")
+    with pytest.raises(IntakeError, match="an R object of type list, which is not supported"):
+        import_file(workspace, object_name="small")
+    with pytest.raises(IntakeError, match="leave out --object model"):
+        import_file(GLM, object_name="model")
+    assert not model_store.signatures()
+
+
+def test_objects_are_only_in_workspaces_of_r() -> None:
+    with pytest.raises(UsageError, match="--object is for the objects of an .RData"):
+        import_file(MODELS.parent / "breast_cancer" / "breast-cancer-1.skops", object_name="model")

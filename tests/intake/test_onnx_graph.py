@@ -10,7 +10,7 @@ import pytest
 from scipy import special
 
 from canari.errors import IntakeError
-from canari.intake.onnx_graph import level_codes, take, trace
+from canari.intake.onnx_graph import iterate, level_codes, take, trace
 from canari.signature import MISSING, Input, Output
 
 X = Input(name="x", kind="number", missing=True)
@@ -69,6 +69,29 @@ def test_shapes_types_and_missing_levels() -> None:
     }
     np.testing.assert_array_equal(function(feeds), [[4.0], [4.0], [2.0], [np.nan]])
     np.testing.assert_array_equal(run(function, X, G, **feeds), [[4.0], [4.0], [2.0], [np.nan]])
+
+
+@pytest.mark.parametrize("extreme", [np.max, np.min], ids=["max", "min"])
+def test_the_extreme_of_a_row(extreme: Callable[..., Any]) -> None:
+    def function(columns: Any) -> Any:
+        return extreme(np.concatenate([columns["x"], -columns["x"], columns["x"] * 0.5], axis=1), axis=1, keepdims=True)
+
+    x = np.array([[3.0], [-2.0], [np.inf], [0.0]])
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(run(function, X, x=x), function({"x": x}))
+
+
+def test_an_iteration_ends_row_by_row_and_after_so_many_rounds() -> None:
+    def halve(value: Any, rounds: Any, going: Any) -> Any:
+        going = going & (value > 1.0)
+        return np.where(going, value / 2.0, value), np.where(going, rounds + 1.0, rounds), going
+
+    def function(columns: Any) -> Any:
+        return iterate(halve, (columns["x"], columns["x"] * 0.0, columns["x"] > -1e9), 20)[1]
+
+    x = np.array([[0.5], [1.0], [8.0], [9.0], [2.0**40]])
+    np.testing.assert_array_equal(function({"x": x}), [[0.0], [0.0], [3.0], [4.0], [20.0]])
+    np.testing.assert_array_equal(run(function, X, x=x), [[0.0], [0.0], [3.0], [4.0], [20.0]])
 
 
 def test_equal_nodes_are_emitted_once() -> None:

@@ -171,3 +171,37 @@ def test_a_column_that_is_not_there_is_refused() -> None:
 def test_no_trees_are_refused() -> None:
     with pytest.raises(IntakeError, match="no trees"):
         tree_ensemble([], 2, "x", "y")
+
+
+@pytest.mark.parametrize("n_targets", [1, 2, 3])
+def test_tests_for_membership_below_each_other_on_one_column_are_not_merged(n_targets: int) -> None:
+    # A chain of sets on column 0, on either side: 0-3 go left, of the others 4 and 5, of the others 6.
+    tree = Tree(
+        feature=np.zeros(9, np.int64),
+        threshold=np.zeros(9),
+        left=np.array([1, 3, 5, 0, 0, 0, 7, 0, 0]),
+        right=np.array([2, 4, 6, 0, 0, 0, 8, 0, 0]),
+        is_leaf=np.array([False, False, False, True, True, True, False, True, True]),
+        value=np.arange(1.0, 9 * n_targets + 1).reshape(9, n_targets),
+        categories={0: frozenset({0, 1, 2, 3}), 1: frozenset({0, 2}), 2: frozenset({4, 5}), 6: frozenset({6})},
+    )
+    X = np.array([[code, 0.0] for code in (*range(8), np.nan)])
+    expected = np.array([walk(tree, row) for row in X])
+    np.testing.assert_array_equal(run_onnx([tree], X), expected)
+    np.testing.assert_array_equal(run_onnx([tree, tree], X), 2 * expected)
+
+
+@pytest.mark.parametrize(("mode", "on_the_split"), [("<=", 1.0), ("<", 2.0)])
+def test_a_row_on_the_split_value(mode: str, on_the_split: float) -> None:
+    X = np.array([[0.0], [-0.0], [np.nextafter(0, 1)], [np.nextafter(0, -1)], [np.inf], [-np.inf]])
+    tree = stump(threshold=np.zeros(3), mode=mode)
+    expected = [on_the_split, on_the_split, 2.0, 1.0, 2.0, 1.0]
+    assert run_onnx([tree], X).ravel().tolist() == expected
+    assert evaluate_trees([tree], X).ravel().tolist() == expected
+
+
+def test_only_a_missing_value_goes_left_below_minus_infinity() -> None:
+    tree = stump(threshold=np.full(3, -np.inf), mode="<", missing_left=np.array([True, False, False]))
+    X = np.array([[np.nan], [-np.inf], [0.0], [np.inf]])
+    assert run_onnx([tree], X).ravel().tolist() == [1.0, 2.0, 2.0, 2.0]
+    assert evaluate_trees([tree], X).ravel().tolist() == [1.0, 2.0, 2.0, 2.0]

@@ -35,3 +35,17 @@ test_that("negative binomial models of MASS are saved", {
   expect_identical(bundle$type, "number")
   expect_equal(bundle$predictions$prediction[seq_along(fitted(fit))], as.vector(fitted(fit)))
 })
+
+test_that("the linear predictor, standard errors and confidence intervals are answered", {
+  fit <- glm(round(pressure) ~ age, quasipoisson, people())
+  rows <- people()[1:5, ]
+  known <- predict(fit, rows, se.fit = TRUE)
+  expect_equal(saved(fit, rows, type = "link")$predictions$link[1:5], as.vector(known$fit))
+  expect_equal(
+    saved(fit, rows, type = "se")$predictions$se[1:5], as.vector(predict(fit, rows, type = "response", se.fit = TRUE)$se.fit)
+  )
+  interval <- saved(fit, rows, type = "confidence", arguments = list(level = 0.9))$predictions[1:5, ]
+  expect_equal(interval$lower, as.vector(exp(known$fit - qnorm(0.95) * known$se.fit)))
+  expect_equal(interval$upper, as.vector(exp(known$fit + qnorm(0.95) * known$se.fit)))
+  expect_error(saved(fit, rows, type = "prediction"), 'answers "number" or "link" or "se" or "confidence"')
+})

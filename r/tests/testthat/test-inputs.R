@@ -29,6 +29,25 @@ test_that("missing variables are named, also when something else around bears th
   expect_named(saved(vectors, people())$rows, "age")
 })
 
+test_that("what only the global environment has is refused, as the file does not hold it", {
+  d <- people()
+  on.exit(rm(list = c("limit_of_test", "own_of_test"), envir = globalenv()))
+  assign("limit_of_test", 60, globalenv())
+  assign("own_of_test", function(x) x / 2, globalenv())
+  formula <- function(text) stats::as.formula(text, env = globalenv())
+  expect_error(saved(lm(formula("pressure ~ I(age > limit_of_test)"), d), d), "'limit_of_test' from the global environment")
+  expect_error(saved(lm(formula("pressure ~ own_of_test(age)"), d), d), "calls own_of_test\\(\\), a function of the global")
+  # The knots are in the model itself, and a column goes before a variable of its name.
+  expect_named(saved(lm(formula("pressure ~ splines::ns(age, knots = limit_of_test / 2)"), d), d)$rows, "age")
+  assign("age", 3, globalenv())
+  expect_named(saved(lm(formula("pressure ~ log(age)"), d), d)$rows, "age")
+  rm("age", envir = globalenv())
+})
+
+test_that("the contrasts that C() names are no inputs", {
+  expect_named(saved(lm(pressure ~ C(town, sum) + C(stage, contr.helmert, 1), people()), people())$rows, c("town", "stage"))
+})
+
 test_that("models that name no columns are refused", {
   d <- people()
   expect_error(saved(lm(d$pressure ~ d$age), d), "data = d")
@@ -62,7 +81,7 @@ test_that("wrong arguments get one sentence", {
   expect_error(try_saving(path = "no/such/folder/x.rds"), "no folder no/such/folder")
   expect_error(try_saving(preprocess = "scale"), "expected a function")
   expect_error(try_saving(name = "Blood Pressure"), "got \"Blood Pressure\"")
-  expect_error(try_saving(type = "class"), 'answers "number", got "class"')
+  expect_error(try_saving(type = "class"), 'answers "number" or "se" or "confidence" or "prediction", got "class"')
   expect_error(try_saving(metrics = c(0.8)), "name each")
   expect_error(try_saving(metrics = list(auc = NA_real_)), "one finite number for 'auc'")
   expect_error(try_saving(units = c(height = "cm")), "no such input: 'height'; the inputs are 'age'")

@@ -53,3 +53,10 @@ test_that("forests that cannot predict are refused", {
   expect_error(saved(forest(d[c("age", "weight")]), d), "unsupervised")
   expect_error(saved(forest(d["age"], d$pressure, keep.forest = FALSE), d), "keep.forest = TRUE")
 })
+
+test_that("predict()'s cutoff decides between classes", {
+  fit <- forest(town ~ age + weight + stage, people())
+  bundle <- saved(fit, people(), arguments = list(cutoff = c(0.98, 0.01, 0.01)))
+  expect_false("Zug" %in% bundle$predictions$class[bundle$predictions$Zug < 0.9])
+  expect_error(saved(forest(pressure ~ age, people()), people(), arguments = list(cutoff = 1)), "it takes none")
+})

@@ -12,14 +12,16 @@ from canari.signature import Input, Output
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--name", help="The model's name; by default the one that the file gives itself, or the file's name.")
 @click.option("--version", help="The model's version; by default the first 12 digits of the file's SHA-256.")
+@click.option("--object", "object_name", metavar="NAME", help="Which object of an .RData is the model, where it holds several.")
 @click.option("--unproved", is_flag=True, help="Accept a model without check rows; it is marked as unproved wherever it appears.")
 @click.option("--trust", is_flag=True, help="The file is mine: read it even where reading runs code that is in it.")
-def import_(file: Path, name: str | None, version: str | None, *, unproved: bool, trust: bool) -> None:
+def import_(file: Path, name: str | None, version: str | None, object_name: str | None, *, unproved: bool, trust: bool) -> None:
     """Translate the model in FILE to ONNX, prove that it predicts the same, and store it as NAME:VERSION.
 
-    FILE is an .rds, best one that save_model() of the R package canari has written, or a scikit-learn pipeline.
+    FILE is an .rds, best one that save_model() of the R package canari has written, an .RData with a model in it, or a
+    scikit-learn pipeline.
     """
-    imported = import_file(file, name=name, version=version, unproved=unproved, trust=trust)
+    imported = import_file(file, name=name, version=version, object_name=object_name, unproved=unproved, trust=trust)
     for line in _result(imported):
         click.echo(line)
     if not imported.created:

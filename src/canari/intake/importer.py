@@ -23,6 +23,7 @@ from canari.signature import Signature, check_tag_part
 
 _VERSION_DIGITS = 12
 _LONGEST_NAME = 63
+_XZ_MEMORY = 80 << 20  # its strongest setting needs 65 MiB
 
 
 class _Decompressor(Protocol):
@@ -41,14 +42,21 @@ class Imported:
 
 
 def import_file(
-    path: Path, *, name: str | None = None, version: str | None = None, unproved: bool = False, trust: bool = False
+    path: Path,
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    object_name: str | None = None,
+    unproved: bool = False,
+    trust: bool = False,
 ) -> Imported:
     """Store the model in `path` as name:version, whole and proved or not at all.
 
     The name is by default the one that the file gives itself, else made from the file's name; the version the first 12
-    hexadecimal digits of the file's SHA-256. `unproved` accepts a model without check rows; `trust` allows to read a file
-    whose reading runs code. Raises `UsageError` for a name, version or file that cannot be meant, `IntakeError` for a model
-    that cannot be read, translated or proved, `CanariError` where the tag holds another file.
+    hexadecimal digits of the file's SHA-256. `object_name` chooses among the objects of an `.RData`. `unproved` accepts a model
+    without check rows; `trust` allows to read a file whose reading runs code. Raises `UsageError` for a name, version or file
+    that cannot be meant, `IntakeError` for a model that cannot be read, translated or proved, `CanariError` where the tag holds
+    another file.
     """
     for what, text in (("name", name), ("version", version)):
         if text is not None:
@@ -59,7 +67,7 @@ def import_file(
     stored = {signature.tag: signature for signature in store.signatures()}
     if name is not None:
         _refuse_other_file(stored, f"{name}:{version}", sha256)
-    fitted = _read(path, data, sha256, trust=trust)
+    fitted = _read(path, data, sha256, object_name, trust=trust)
     name = name or fitted.name or _name_from(path)
     check_tag_part("name", name)
     signature = Signature(
@@ -128,19 +136,23 @@ def _name_from(path: Path) -> str:
     return re.sub(r"[^-._a-z0-9]+", "-", path.stem.lower())[:_LONGEST_NAME].strip("-._") or "model"
 
 
-def _read(path: Path, data: bytes, sha256: str, *, trust: bool) -> Fitted:
+def _read(path: Path, data: bytes, sha256: str, object_name: str | None, *, trust: bool) -> Fitted:
     """Read the file by what it holds, whatever its name."""
     match _kind(data):
         case "R":
             try:
-                return read_r(data, sha256)
+                return read_r(data, sha256, object_name)
             except IntakeError as error:
                 raise IntakeError(f"{path.name}: {error}") from error
         case "scikit-learn":
+            if object_name is not None:
+                raise UsageError(f"{path.name} holds one scikit-learn model; --object is for the objects of an .RData of R")
             from canari.intake.sklearn import read_sklearn  # noqa: PLC0415  it takes a second, and R models do without
 
             return read_sklearn(path, data, sha256, trust=trust)
-    raise IntakeError(f"{path.name} is no model file: expected an .rds of R, or a scikit-learn model as .skops or .joblib")
+    raise IntakeError(
+        f"{path.name} is no model file: expected an .rds or .RData of R, or a scikit-learn model as .skops or .joblib"
+    )
 
 
 def _kind(data: bytes) -> str | None:
@@ -158,12 +170,12 @@ def _beginning(data: bytes) -> bytes:
         (b"\x1f\x8b", lambda: zlib.decompressobj(wbits=31)),
         (b"\x78", zlib.decompressobj),
         (b"BZh", bz2.BZ2Decompressor),
-        (b"\xfd7zXZ\x00", lzma.LZMADecompressor),
+        (b"\xfd7zXZ\x00", lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY)),
     ]
     for magic, opener in openers:
         if data.startswith(magic):
             try:
                 return opener().decompress(data, 16)
-            except (OSError, EOFError, zlib.error, lzma.LZMAError):
+            except (OSError, EOFError, MemoryError, zlib.error, lzma.LZMAError):
                 return b""
     return data[:16]

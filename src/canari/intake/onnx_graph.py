@@ -48,7 +48,8 @@ def trace(predict: Callable[[Feeds], Predictions], inputs: Sequence[Input], outp
 class Graph:
     """Nodes in the order in which they were emitted; equal nodes and equal constants are emitted once."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
         self._nodes: list[onnx.NodeProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
@@ -74,32 +75,58 @@ class Graph:
         node = helper.make_node(operator, names, [""], domain=domain, **attributes)
         key = node.SerializeToString(deterministic=True)
         if key not in self._known:
-            self._known[key] = node.output[0] = f"_{operator}_{len(self._nodes)}"
+            self._known[key] = node.output[0] = f"{self._prefix}_{operator}_{len(self._nodes)}"
             self._nodes.append(node)
         return Traced(self, self._known[key], sample)
 
     def include(self, build: Callable[[str, str], Sequence[onnx.NodeProto]], value: "Traced", sample: Array) -> "Traced":
         """The nodes that `build` makes to compute one name from another."""
-        name = f"_included_{len(self._nodes)}"
+        name = f"{self._prefix}_included_{len(self._nodes)}"
         self._nodes += build(value.name, name)
         return Traced(self, name, sample)
 
+    def loop(self, step: "Step", state: Sequence["Traced"], most: int) -> tuple["Traced", ...]:
+        """`iterate` as a node, its step as a graph in the node, which has to know all that it uses from the state."""
+        name = f"{self._prefix}_loop_{len(self._nodes)}"
+        body = Graph(f"{name}_")
+        carried = [Traced(body, f"{name}_{i}", value.sample) for i, value in enumerate(state)]
+        results = step(*carried)
+        counts = [
+            helper.make_tensor_value_info(f"{name}_round", TensorProto.INT64, []),
+            helper.make_tensor_value_info(f"{name}_going", TensorProto.BOOL, []),
+        ]
+        goes_on = helper.make_tensor_value_info(_any(results[-1]).name, TensorProto.BOOL, [])
+        graph = helper.make_graph(
+            body._nodes,
+            name,
+            [*counts, *map(_value_info, carried)],
+            [goes_on, *map(_value_info, results)],
+            list(body._constants.values()),
+        )
+        found = [f"{name}_result_{i}" for i in range(len(state))]
+        operands = [self._constant(np.array(most, np.int64)), _any(state[-1]).name, *(value.name for value in state)]
+        self._nodes.append(helper.make_node("Loop", operands, found, body=graph))
+        return tuple(Traced(self, result, value.sample) for result, value in zip(found, state, strict=True))
+
     def serialize(self) -> bytes:
         """The checked model."""
-        graph = helper.make_graph(self._nodes, "model", self._inputs, self._outputs, list(self._constants.values()))
         model = helper.make_model(
-            graph,
+            helper.make_graph([], "model", self._inputs, self._outputs, list(self._constants.values())),
             opset_imports=[helper.make_opsetid(domain, version) for domain, version in OPSETS.items()],
             ir_version=IR_VERSION,
             producer_name="canari",
         )
-        onnx.checker.check_model(model)
-        return model.SerializeToString()
+        model.graph.node.extend(self._nodes)  # copied once here, twice by the helpers
+        serialized = model.SerializeToString()
+        onnx.checker.check_model(serialized)
+        return serialized
 
     def _constant(self, value: Array) -> str:
         key = (value.dtype.str, value.shape, repr(value.tolist()).encode() if value.dtype == object else value.tobytes())
         if key not in self._constants:
-            self._constants[key] = numpy_helper.from_array(np.ascontiguousarray(value), f"_constant_{len(self._constants)}")
+            self._constants[key] = numpy_helper.from_array(
+                np.ascontiguousarray(value), f"{self._prefix}_constant_{len(self._constants)}"
+            )
         return self._constants[key].name
 
 
@@ -171,6 +198,37 @@ def sum_of_trees(trees: Sequence[Tree], features: Array) -> Array:
     return total
 
 
+# From a state of arrays [n, ...] to the next one.
+Step: TypeAlias = Callable[..., tuple[Any, ...]]
+
+
+def iterate(step: Step, state: tuple[Any, ...], most: int) -> tuple[Any, ...]:
+    """Repeat `state = step(*state)`, `most` times or until the last of the state, bool [n, 1], is true of no row.
+
+    A row of which it is no longer true is the step's to leave as it is. A step that is traced sees the state alone: what it
+    needs of the columns is to be a part of the state.
+    """
+    if isinstance(state[0], Traced):
+        return state[0].graph.loop(step, state, most)
+    for _ in range(most):
+        if not state[-1].any():
+            break
+        state = step(*state)
+    return state
+
+
+def _value_info(value: "Traced") -> onnx.ValueInfoProto:
+    elements = helper.np_dtype_to_tensor_dtype(value.sample.dtype)
+    return helper.make_tensor_value_info(value.name, elements, [None, *value.shape[1:]])
+
+
+def _any(condition: "Traced") -> "Traced":
+    """Whether it is true of any row, without dimensions."""
+    numbers = condition.astype(np.int64)
+    axes = np.arange(condition.sample.ndim)
+    return numbers.graph.emit("ReduceMax", [numbers, axes], numbers.sample.max(), keepdims=0).astype(np.bool_)
+
+
 def _sample(value: Any) -> Array:
     return value.sample if isinstance(value, Traced) else np.asarray(value)
 
@@ -202,6 +260,15 @@ def _reshape(value: Any, shape: Sequence[int]) -> Any:
     return value.graph.emit("Reshape", [value, np.array(shape, np.int64)], value.sample.reshape(shape))
 
 
+def _extreme(operator: str, function: Callable[..., Array]) -> Callable[..., Any]:
+    def reduce(value: Any, axis: int, *, keepdims: bool) -> Any:
+        """Of a row with NaN, what ONNX answers is not defined."""
+        axes = np.array([axis], np.int64)
+        return value.graph.emit(operator, [value, axes], function(value.sample, axis, keepdims=keepdims), keepdims=int(keepdims))
+
+    return reduce
+
+
 def _argmax(value: Any, axis: int, *, keepdims: bool) -> Any:
     return value.graph.emit("ArgMax", [value], value.sample.argmax(axis, keepdims=keepdims), axis=axis, keepdims=int(keepdims))
 
@@ -212,6 +279,8 @@ _FUNCTIONS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     np.concatenate: _concatenate,
     np.reshape: _reshape,
     np.argmax: _argmax,
+    np.max: _extreme("ReduceMax", np.max),
+    np.min: _extreme("ReduceMin", np.min),
 }
 
 _UFUNCS: Mapping[np.ufunc, str] = {
@@ -367,7 +436,7 @@ _ERF_U = [
 
 
 def _ndtr(x: Any) -> Any:
-    z = np.abs(x) * np.sqrt(0.5)
+    z = np.minimum(np.abs(x) * np.sqrt(0.5), 40.0)  # beyond, the tail is zero
     z2 = z * z
     middle = _polynomial(z, _ERFC_P) / _polynomial(z, _ERFC_Q)
     far = _polynomial(z, _ERFC_R) / _polynomial(z, _ERFC_S)

@@ -58,7 +58,7 @@ class Tree:
         if len(children) and not (children.min() >= 0 and children.max() < n):
             raise IntakeError(f"a tree of the model is damaged: a branch leads out of its {n} nodes")
         reached = np.concatenate(self.levels())
-        if len(np.unique(reached)) != len(reached):
+        if np.bincount(reached).max() > 1:
             raise IntakeError("a tree of the model is damaged: two branches lead to one node")
 
     def levels(self) -> list[Indices]:
@@ -83,13 +83,23 @@ def tree_ensemble(trees: Sequence[Tree], n_features: int, x: str, y: str) -> lis
     """
     columns, attributes = _operator(trees, n_features)
     if len(columns) == n_features:
-        return [helper.make_node("TreeEnsemble", [x], [y], domain=DOMAIN, **attributes)]
+        return [_node(x, y, attributes)]
     index = numpy_helper.from_array(columns, f"{y}_columns")
     return [
         helper.make_node("Constant", [], [f"{y}_columns"], value=index),
         helper.make_node("Gather", [x, f"{y}_columns"], [f"{y}_features"], axis=1),
-        helper.make_node("TreeEnsemble", [f"{y}_features"], [y], domain=DOMAIN, **attributes),
+        _node(f"{y}_features", y, attributes),
     ]
+
+
+def _node(x: str, y: str, attributes: Mapping[str, Any]) -> onnx.NodeProto:
+    node = helper.make_node("TreeEnsemble", [x], [y], domain=DOMAIN)
+    for name, value in attributes.items():
+        if isinstance(value, np.ndarray):  # make_attribute would look at each number for its type
+            node.attribute.add(name=name, type=onnx.AttributeProto.INTS, ints=value.tolist())
+        else:
+            node.attribute.append(helper.make_attribute(name, value))
+    return node
 
 
 def evaluate_trees(trees: Sequence[Tree], X: Doubles) -> Doubles:
@@ -200,17 +210,13 @@ class _Operator:
         return splits, modes
 
     def attributes(self) -> dict[str, Any]:
-        """What `onnx.helper.make_node` takes."""
+        """By name: a tensor, or an array of whole numbers."""
         tensors = {"nodes_splits": np.float64, "leaf_weights": np.float64, "nodes_modes": np.uint8}
         found: dict[str, Any] = {}
         for name, parts in self._parts.items():
-            joined = np.concatenate(parts)
-            found[name] = (
-                numpy_helper.from_array(joined.astype(tensors[name]), name)
-                if name in tensors
-                else joined.astype(np.int64).tolist()
-            )
-        if not any(found["nodes_missing_value_tracks_true"]):
+            joined = np.concatenate(parts).astype(tensors.get(name, np.int64), copy=False)
+            found[name] = numpy_helper.from_array(joined, name) if name in tensors else joined
+        if not found["nodes_missing_value_tracks_true"].any():
             del found["nodes_missing_value_tracks_true"]
         if self._members:
             found["membership_values"] = numpy_helper.from_array(np.array(self._members), "membership_values")

@@ -14,6 +14,7 @@ vectors <- list(
   compact = 1:10,
   decreasing = 10:1,
   real_sequence = 2147483648:2147483652,
+  quiet_na = c(NA, NaN, NA_real_ + 1, 0 / 0),
   double = c(1 / 3, NA, NaN, Inf, -Inf, 1e-300, 5e-324, -0, 123456789.125),
   logical = c(TRUE, NA, FALSE),
   complex = complex(real = c(1, NA, -2.5), imaginary = c(0.1, 3, Inf)),
@@ -104,4 +105,59 @@ environment(others$formula) <- globalenv()
 saveRDS(vectors[c("compact", "double", "text", "empty_double")], in_directory("peer.rds"))
 saveRDS(others, in_directory("others.rds"))
 saveRDS(others, in_directory("others_ascii.rds"), ascii = TRUE)
+
+# What functions leave behind: a formula, a function and the environments that they were made in.
+make_formula <- function(data, k, unused, constant = 7) {
+  force(list(data, k, constant)) # as a fit does
+  inner <- function() {
+    own <- "inner"
+    y ~ I(x^k)
+  }
+  inner()
+}
+counter <- local({
+  count <- 0L
+  itself <- environment()
+  hidden <- function() count
+  hidden
+})
+hashed <- list2env(list(first = 1:3, second = "two", third = NULL), hash = TRUE, parent = emptyenv())
+frame_only <- new.env(hash = FALSE, parent = hashed)
+frame_only$first <- "nearer"
+delayedAssign("later", stop("not run"), assign.env = frame_only)
+delayedAssign("literal", 3.5, assign.env = frame_only)
+lockEnvironment(hashed, bindings = TRUE)
+finalized <- new.env()
+attr(finalized, "note") <- "kept"
+class(finalized) <- "holder"
+environments <- list(
+  formula = make_formula(data.frame(x = 1:4 / 2), k = 1 + 2, unused = stop("not run")),
+  counter = counter,
+  hashed = hashed,
+  frame_only = frame_only,
+  finalized = finalized
+)
+environments$formula_again <- environments$formula
+for (form in c("binary", "ascii")) {
+  # An environment whose parent is the global one: everything else of this script stays outside.
+  saveRDS(environments, in_directory(sprintf("environments_%s.rds", form)), ascii = form == "ascii")
+}
+
+# Workspaces in each of their forms; of native binary data only a connection can be given.
+small <- list(x = 1:3)
+model <- lm(dist ~ speed, cars[1:6, ], model = FALSE)
+environment(model$terms) <- globalenv()
+text <- "a"
+for (version in 3:2) {
+  for (compression in c("gzip", "bzip2", "xz")) {
+    save(small, model, text, file = in_directory(sprintf("several_%s_%d.RData", compression, version)), compress = compression, version = version)
+  }
+  save(small, model, text, file = in_directory(sprintf("several_none_%d.RData", version)), compress = FALSE, version = version)
+  save(small, model, text, file = in_directory(sprintf("several_ascii_%d.RData", version)), ascii = TRUE, version = version)
+  connection <- file(in_directory(sprintf("several_native_%d.RData", version)), "wb")
+  writeBin(charToRaw(sprintf("RDB%d\n", version)), connection)
+  serialize(pairlist(small = small, model = model, text = text), connection, xdr = FALSE, version = version)
+  close(connection)
+}
 save(vectors, file = in_directory("workspace.RData"))
+save(list = character(0), file = in_directory("nothing.RData"))

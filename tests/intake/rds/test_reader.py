@@ -11,7 +11,7 @@ import pytest
 import rdata
 
 from canari.errors import IntakeError
-from canari.intake.rds import NA_INTEGER, RObject, read
+from canari.intake.rds import NA_INTEGER, RObject, read, read_object, size, sizes
 
 FIXTURES = Path(__file__).parent / "fixtures"
 FORMS = sorted(path.name for path in FIXTURES.glob("vectors_*.rds"))
@@ -134,7 +134,7 @@ def test_language(others: RObject, name: str, expected: str) -> None:
 @pytest.mark.parametrize("name", ["compiled", "compiled_twice"])
 def test_compiled_code_is_the_expression_it_was_compiled_from(others: RObject, name: str) -> None:
     environment, formals, body = others.require(name).value
-    assert environment.value == "R_GlobalEnv"
+    assert environment.value.name == "R_GlobalEnv"
     assert deparse(formals) == "(x= y=2)"
     assert deparse(body) == (
         "({ (for i (: 1 10) (<- x (+ x y))) (<- inner (function (z=) (+ (^ z 2) x) NULL)) (if (> x 1) (inner x) (- x)))"
@@ -153,9 +153,145 @@ def test_compiled_code_is_the_expression_it_was_compiled_from(others: RObject, n
         ("promise", None),
     ],
 )
-def test_environments_are_recognised_and_not_kept(others: RObject, name: str, expected: str | None) -> None:
+def test_environments_are_recognised(others: RObject, name: str, expected: str | None) -> None:
     found = others.require(name)
-    assert (found.type, found.value) == ("environment", expected)
+    assert (found.type, found.value.name) == ("environment", expected)
+
+
+def test_an_environment_may_hold_itself(others: RObject) -> None:
+    cyclic = others.require("cyclic")
+    assert cyclic.variables["itself"] is cyclic
+    assert cyclic.lookup("itself") is cyclic
+    assert cyclic.lookup("other") is None
+    assert size(cyclic) == 0
+    assert len(repr(cyclic)) < 200
+    assert len(repr(cyclic.value)) < 200
+    assert cyclic == cyclic.variables["itself"] != others.require("global")
+
+
+def test_an_argument_that_was_never_evaluated_has_no_value(others: RObject) -> None:
+    environment = others.require("promise")
+    promise = environment.variables["unforced"]
+    assert promise.type == "promise"
+    assert deparse(promise.value.expression) == "(stop not run)"
+    assert promise.value.value is None
+    assert promise.value.environment.value.name == "R_GlobalEnv"
+    assert environment.lookup("unforced") is None
+
+
+@pytest.fixture(params=["environments_binary.rds", "environments_ascii.rds"])
+def environments(request: pytest.FixtureRequest) -> RObject:
+    return read((FIXTURES / request.param).read_bytes())
+
+
+def test_a_formula_finds_the_constants_of_the_functions_around_it(environments: RObject) -> None:
+    formula = environments.require("formula")
+    environment = formula.attributes[".Environment"]
+    own, constant, k = (environment.lookup(name) for name in ("own", "constant", "k"))
+    assert own is not None
+    assert own.value == ["inner"]
+    assert constant is not None
+    assert constant.value.tolist() == [7.0]
+    assert k is not None
+    assert k.value.tolist() == [3.0]
+    assert environment.lookup("unused") is None
+    assert environment.lookup("no_such_variable") is None
+    assert environments.require("formula_again").attributes[".Environment"] is environment
+
+
+def test_variables_of_environments(environments: RObject) -> None:
+    hashed, frame_only = environments.require("hashed"), environments.require("frame_only")
+    assert sorted(hashed.variables) == ["first", "second", "third"]
+    assert hashed.variables["first"].value.tolist() == [1, 2, 3]
+    assert hashed.variables["third"].is_null
+    assert hashed.enclosure is not None
+    assert hashed.enclosure.value.name == "R_EmptyEnv"
+    assert frame_only.enclosure is hashed
+    assert sorted(frame_only.variables) == ["first", "later", "literal"]
+    first, second, literal = (frame_only.lookup(name) for name in ("first", "second", "literal"))
+    assert first is not None
+    assert second is not None
+    assert literal is not None
+    assert (first.value, second.value, literal.value.tolist()) == (["nearer"], ["two"], [3.5])
+    assert frame_only.lookup("later") is None
+    function = environments.require("counter")
+    assert function.value[0].variables["itself"] is function.value[0]
+    finalized = environments.require("finalized")
+    assert finalized.classes == ["holder"]
+    assert finalized.attributes["note"].value == ["kept"]
+
+
+def test_what_is_no_environment_has_no_variables(environments: RObject) -> None:
+    assert not environments.variables
+    assert environments.enclosure is None
+    assert environments.lookup("formula") is None
+
+
+def test_what_a_formula_drags_along(environments: RObject) -> None:
+    environment = environments.require("formula").attributes[".Environment"]
+    held = sizes(environment)
+    assert next(iter(held)) == "data"
+    # A column, its row names, "x" and "data.frame", and the three numbers of the expression that made it.
+    assert held["data"] == 4 * 8 + 2 * 4 + 9 + 18 + 3 * 8
+    assert held["own"] == 13
+    assert size(environment) == sum(held.values())
+    assert size(environments, environments) == size(environments)
+
+
+@pytest.mark.parametrize("form", sorted(path.name for path in FIXTURES.glob("several_*.RData")))
+class TestWorkspaces:
+    def test_the_only_model_is_meant(self, form: str) -> None:
+        found, r_version = read_object((FIXTURES / form).read_bytes(), None, lambda one: one.classes == ["lm"])
+        assert found.classes == ["lm"]
+        assert r_version.startswith("4.")
+
+    def test_the_object_that_is_named_is_meant(self, form: str) -> None:
+        data = (FIXTURES / form).read_bytes()
+        assert read_object(data, "small")[0].require("x").value.tolist() == [1, 2, 3]
+        assert read_object(data, "text")[0].value == ["a"]
+
+    def test_what_is_there_is_said_where_nothing_decides(self, form: str) -> None:
+        data = (FIXTURES / form).read_bytes()
+        listed = r"small \(list\), model \(lm\), text \(character\)"
+        with pytest.raises(IntakeError, match=f"no object 'mdl'; it has {listed}"):
+            read_object(data, "mdl")
+        with pytest.raises(IntakeError, match=f"none are models .* --object NAME: it has {listed}"):
+            read_object(data)
+        with pytest.raises(IntakeError, match=f"3 are models .* --object NAME: it has {listed}"):
+            read_object(data, None, lambda _: True)
+
+
+def test_the_only_object_is_meant() -> None:
+    found, _ = read_object((FIXTURES / "workspace.RData").read_bytes())
+    assert found.names == list(what_r_says(FIXTURES))
+
+
+def test_a_workspace_without_objects() -> None:
+    with pytest.raises(IntakeError, match="holds no objects"):
+        read_object((FIXTURES / "nothing.RData").read_bytes())
+
+
+def test_an_rds_has_no_named_objects() -> None:
+    data = (FIXTURES / "others.rds").read_bytes()
+    assert read_object(data)[0].names == read(data).names
+    with pytest.raises(IntakeError, match="leave out --object model"):
+        read_object(data, "model")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_na_is_told_apart_from_nan(form: str) -> None:
+    found = read((FIXTURES / form).read_bytes())
+    for name, (kind, values) in what_r_says(FIXTURES).items():
+        expected = [v in ("NA", "NA_3", "NA_0.1") or (kind == "complex" and "NA" in v) for v in values if v]
+        assert found.require(name).missing().tolist() == expected, name
+    assert np.isnan(found.require("double").doubles()).sum() == 2
+    with pytest.raises(IntakeError, match="expected a vector, found list"):
+        found.missing()
+
+
+def test_a_missing_integer_is_a_missing_double() -> None:
+    integers = RObject("integer", np.array([1, NA_INTEGER], np.int32))
+    assert RObject("double", integers.doubles()).missing().tolist() == [False, True]
 
 
 def test_a_shared_environment_is_one_object(others: RObject) -> None:

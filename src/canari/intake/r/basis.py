@@ -61,11 +61,15 @@ class PiecewisePolynomial:
         reshaped: Array = np.reshape(value, (-1, functions))
         return reshaped
 
+    def combined(self, weights: Floats) -> "PiecewisePolynomial":
+        """Linear combinations of the functions, with weights [functions, m]."""
+        return PiecewisePolynomial(self.cuts, self.origins, self.coefficients @ weights)
+
 
 def b_splines(knots: Floats, boundary: Floats, degree: int, *, intercept: bool) -> PiecewisePolynomial:
     """`splines::bs`: beyond the boundary the outermost polynomials go on."""
     basis = _pieces(knots, boundary, degree)
-    return basis if intercept else _combined(basis, np.eye(basis.coefficients.shape[2])[:, 1:])
+    return basis if intercept else basis.combined(np.eye(basis.coefficients.shape[2])[:, 1:])
 
 
 def natural_splines(knots: Floats, boundary: Floats, *, intercept: bool) -> PiecewisePolynomial:
@@ -81,27 +85,66 @@ def natural_splines(knots: Floats, boundary: Floats, *, intercept: bool) -> Piec
     null_space = np.linalg.qr(second_derivatives.T, mode="complete")[0][:, 2:]
     if not intercept:
         null_space = np.vstack([np.zeros(null_space.shape[1]), null_space])
-    value = np.array([1.0, last, last**2, last**3]) @ last_piece
-    slope = np.array([0.0, 1.0, 2 * last, 3 * last**2]) @ last_piece
-    flat = np.zeros_like(value)
-    linear = [np.stack([first_piece[0], first_piece[1], flat, flat]), np.stack([value, slope, flat, flat])]
-    extended = PiecewisePolynomial(
-        np.concatenate([boundary[:1], basis.cuts, boundary[1:]]),
-        np.concatenate([boundary[:1], basis.origins, boundary[1:]]),
-        np.concatenate([linear[:1], basis.coefficients, linear[1:]]),
-    )
-    return _combined(extended, null_space)
+    return _linear_beyond(basis, boundary).combined(null_space)
+
+
+def b_splines_on(knots: Floats, degree: int) -> PiecewisePolynomial:
+    """All B-splines of a degree on all of these knots: complete between the inner ones, and linear beyond them."""
+    boundary = knots[[degree, len(knots) - degree - 1]]
+    splines = _linear_beyond(_taylor(knots, degree, np.unique(knots[degree : len(knots) - degree])[:-1]), boundary)
+    if degree == 1:
+        splines.coefficients[-1, 1] = 0.0  # at the upper end R's splineDesign has a slope of zero
+    return splines
+
+
+def cubic_spline(knots: Floats, values: Floats, curvatures: Floats) -> PiecewisePolynomial:
+    """Cubic splines by their values and second derivatives at the knots, both [knots, functions]; linear beyond them."""
+    width = np.diff(knots)[:, None]
+    taylor = [
+        values[:-1],
+        np.diff(values, axis=0) / width - width / 6.0 * (2.0 * curvatures[:-1] + curvatures[1:]),
+        curvatures[:-1] / 2.0,
+        np.diff(curvatures, axis=0) / (6.0 * width),
+    ]
+    return _linear_beyond(PiecewisePolynomial(knots[1:-1], knots[:-1], np.stack(taylor, axis=1)), knots[[0, -1]])
+
+
+def hermite_spline(knots: Floats, values: Floats, slopes: Floats) -> PiecewisePolynomial:
+    """Cubics by their values and slopes at the knots, both [knots, functions]; the outermost ones go on beyond."""
+    width = np.diff(knots)[:, None]
+    rise = np.diff(values, axis=0) / width
+    taylor = [
+        values[:-1],
+        slopes[:-1],
+        (3.0 * rise - 2.0 * slopes[:-1] - slopes[1:]) / width,
+        (slopes[:-1] + slopes[1:] - 2.0 * rise) / width**2,
+    ]
+    return PiecewisePolynomial(knots[1:-1], knots[:-1], np.stack(taylor, axis=1))
 
 
 def _pieces(knots: Floats, boundary: Floats, degree: int) -> PiecewisePolynomial:
     """All B-splines of a degree on these knots."""
     sequence = np.sort(np.concatenate([np.repeat(boundary, degree + 1), knots]))
-    functions = len(sequence) - degree - 1
-    splines = BSpline(sequence, np.eye(functions), degree)
-    origins = np.unique(sequence)[:-1]
+    return _taylor(sequence, degree, np.unique(sequence)[:-1])
+
+
+def _taylor(sequence: Floats, degree: int, origins: Floats) -> PiecewisePolynomial:
+    splines = BSpline(sequence, np.eye(len(sequence) - degree - 1), degree)
     taylor = [splines(origins, nu=power) / math.factorial(power) for power in range(degree + 1)]
     return PiecewisePolynomial(origins[1:], origins, np.stack(taylor, axis=1))
 
 
-def _combined(basis: PiecewisePolynomial, weights: Floats) -> PiecewisePolynomial:
-    return PiecewisePolynomial(basis.cuts, basis.origins, basis.coefficients @ weights)
+def _linear_beyond(basis: PiecewisePolynomial, boundary: Floats) -> PiecewisePolynomial:
+    """The tangents at the boundary in the place of the outermost polynomials."""
+    first, last = basis.coefficients[0], basis.coefficients[-1]
+    powers = np.arange(len(last))
+    length = boundary[1] - basis.origins[-1]
+    low, high = np.zeros_like(first), np.zeros_like(last)
+    low[:2] = first[:2]
+    high[0] = length**powers @ last
+    high[1] = (powers[1:] * length ** powers[:-1]) @ last[1:]
+    return PiecewisePolynomial(
+        np.concatenate([boundary[:1], basis.cuts, boundary[1:]]),
+        np.concatenate([boundary[:1], basis.origins, boundary[1:]]),
+        np.concatenate([low[None], basis.coefficients, high[None]]),
+    )

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from canari.errors import IntakeError
+from canari.intake.r.columns import TextKind
 from canari.intake.rds import NA_INTEGER, RObject
 from canari.model import Checks, Columns, Value
 from canari.signature import MISSING, Input, InputKind
@@ -23,6 +24,7 @@ class RowColumn:
     kind: InputKind
     values: list[Value]
     levels: tuple[str, ...]  # of a factor in its own order, of texts those that occur
+    text: TextKind = "factor"  # what R had, of a category
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +126,8 @@ def _column(name: str, column: RObject) -> RowColumn:
     """A column of 'rows' by its R type."""
     if column.type == "integer" and "factor" in column.classes:
         texts = _factor_texts(column, f"column {name!r} of the bundle's 'rows'")
-        return RowColumn(kind="category", values=list(texts), levels=_levels(name, column.levels))
+        text: TextKind = "ordered" if "ordered" in column.classes else "factor"
+        return RowColumn(kind="category", values=list(texts), levels=_levels(name, column.levels), text=text)
     classes = [c for c in column.classes if c != "AsIs"]
     if classes or column.dim or column.type not in ("double", "integer", "logical", "character"):
         what = f"of class {classes[0]!r}" if classes else "a matrix" if column.dim else f"of type {column.type}"
@@ -133,7 +136,8 @@ def _column(name: str, column: RObject) -> RowColumn:
         )
     if column.type == "character":
         texts = column.strings()
-        return RowColumn(kind="category", values=list(texts), levels=_levels(name, sorted({t for t in texts if t is not None})))
+        levels = sorted({t for t in texts if t is not None})
+        return RowColumn(kind="category", values=list(texts), levels=_levels(name, levels), text="character")
     numbers: list[Value] = [None if np.isnan(v) else v for v in column.doubles().tolist()]
     if column.type == "double":
         return RowColumn(kind="number", values=numbers, levels=())

@@ -25,6 +25,7 @@ class Column:
     kind: Kind
     levels: tuple[str, ...] = ()
     constant: bool = False
+    ordered: bool = False  # of a factor: whether its levels may be compared
 
     @property
     def is_text(self) -> bool:
@@ -49,8 +50,8 @@ class Column:
 
     def coded(self, levels: tuple[str, ...], name: str) -> "Column":
         """As a factor of these levels; any other value becomes a missing one."""
-        if self.kind == "factor" and self.levels == levels:
-            return self
+        if self.is_text and self.levels == levels:
+            return Column(self.values, "factor", levels, self.constant)
         if self.is_text:
             position = {level: code for code, level in enumerate(levels)}
             codes = self.lookup([*(position.get(level, len(levels)) for level in self.levels), len(levels)])
@@ -65,10 +66,15 @@ class Column:
         return Column(codes, "factor", levels, self.constant)
 
 
-def from_feed(column: Input, values: Array) -> Column:
-    """A column of a model's feeds."""
+TextKind: TypeAlias = Literal["factor", "ordered", "character"]
+
+
+def from_feed(column: Input, values: Array, text: TextKind = "factor", first: tuple[str, ...] = ()) -> Column:
+    """A column of a model's feeds; `text` is what R had in the place of a category, `first` the levels that R counted first."""
     if column.kind == "category":
-        return Column(level_codes(values, column.levels), "factor", column.levels)
+        kind: Kind = "character" if text == "character" else "factor"
+        levels = tuple(dict.fromkeys(first + column.levels))
+        return Column(level_codes(values, levels), kind, levels, ordered=text == "ordered")
     return Column(values, "logical" if column.kind == "boolean" else column.kind)
 
 

@@ -8,11 +8,11 @@ from canari.intake.rds import RObject
 
 _INFIX = {"+", "-", "*", "/", "^", ":", "%%", "%/%", "%in%", "==", "!=", "<", "<=", ">", ">=", "&", "|", "&&", "||", "~", "$"}
 _TIGHT = {"^", ":", "$"}
-_KNOWN_PACKAGES = {"base", "stats", "splines"}
+_KNOWN_PACKAGES = {"base", "stats", "splines", "dplyr"}
 
 
 def function_name(call: RObject) -> str:
-    """The name of the function that is called, of base R's packages without `package::`; else as it is written."""
+    """The name of the function that is called, of the known packages without `package::`; else as it is written."""
     function = call.value[0][1]
     if function.type == "symbol":
         return str(function.value)
@@ -45,13 +45,14 @@ def match_arguments(call: RObject, formals: Sequence[str]) -> tuple[dict[str, RO
 
 
 def symbols(expression: RObject) -> Iterator[str]:
-    """The names of variables in an expression, in order, as R's `all.vars`."""
+    """The names of variables in an expression, in order, as R's `all.vars`; without the contrasts that C() names."""
     if expression.type == "symbol":
         yield expression.value
     elif expression.type == "language":
         if expression.value[0][1].type == "language" and function_name(expression).partition("(")[0] == "function":
             return
-        for _, argument in expression.value[1:]:
+        arguments = expression.value[1:]
+        for _, argument in arguments[:1] if expression.value[0][1].value == "C" else arguments:
             yield from symbols(argument)
 
 

@@ -19,12 +19,14 @@ from canari.signature import MISSING, Output
 class Request:
     """What the person asked the model to answer; of no kind where what is usual for its class.
 
-    `kind` is a type of `canari.intake.r.bundle.TYPES`, `arguments` are those for R's predict, such as the `s` of a glmnet.
+    `kind` is a type of `canari.intake.r.bundle.TYPES`, `arguments` are those for R's predict, such as the `s` of a glmnet;
+    `columns` are those of the rows, for a model that does not hold the names of its predictors.
     """
 
     kind: str | None = None
     labels: tuple[str, ...] = ()
     arguments: Mapping[str, RObject] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
 
     def choose(self, what: str, *kinds: str) -> str:
         """The kind that was asked for, the first one where none was; refuses what `what`, such as "an lm", does not answer."""
@@ -48,6 +50,19 @@ class Request:
         if found.type not in ("double", "integer") or len(found.value) != 1 or np.isnan(found.doubles()[0]):
             raise IntakeError(f"the argument {name!r} is not one number")
         return float(found.doubles()[0])
+
+    def word(self, name: str, *words: str) -> str:
+        """An argument that is one of `words`, or the beginning of one, as R's match.arg takes it; the first one by default."""
+        found = self.arguments.get(name)
+        if found is None:
+            return words[0]
+        given = found.strings() if found.type == "character" else []
+        fitting = [word for word in words if len(given) == 1 and word.startswith(given[0] or "")]
+        if given and given[0] in words:
+            return str(given[0])
+        if len(fitting) != 1:
+            raise IntakeError(f"the argument {name!r} is not one of {', '.join(words)}")
+        return fitting[0]
 
 
 class RModel(Protocol):

@@ -6,7 +6,7 @@ variable a level), as in R's model.frame and model.matrix.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,12 @@ from canari.errors import IntakeError
 from canari.intake.onnx_graph import Array, take
 from canari.intake.r.columns import Column, logical_as_factor
 from canari.intake.r.contrasts import CONTRASTS, contrast_matrix
-from canari.intake.r.functions import evaluate
+from canari.intake.r.functions import CONSTANTS, Scope, evaluate, variable_of
 from canari.intake.r.language import function_name, symbols
 from canari.intake.rds import RObject
 from canari.signature import InputKind
 
-_CONSTANT_SYMBOLS = {"pi", "T", "F", *CONTRASTS}
+_CONSTANT_SYMBOLS = {*CONSTANTS, *CONTRASTS}
 _INPUT_KINDS: dict[str, InputKind] = {"logical": "boolean", "factor": "category", "ordered": "category", "character": "category"}
 
 
@@ -30,6 +30,7 @@ class Need:
 
     kind: InputKind
     levels: tuple[str, ...] = ()
+    held: int = 0  # the length of a constant of this name that the file holds, for rows without such a column
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Terms:
 
     def __init__(self, terms: RObject, xlevels: RObject | None) -> None:
         attributes = terms.attributes
+        self._environment = attributes.get(".Environment")
         for required in ("variables", "factors", "intercept", "response", "dataClasses"):
             if required not in attributes:
                 raise IntakeError(f"the model's terms have no {required!r}; a model frame must have made them")
@@ -54,7 +56,7 @@ class Terms:
         classes = dict(zip(attributes["dataClasses"].names, attributes["dataClasses"].strings(), strict=True))
         expressions = [value for _, value in attributes.get("predvars", attributes["variables"]).value[1:]]
         self._response = _integer(attributes["response"]) - 1
-        self._intercept = bool(_integer(attributes["intercept"]))
+        self.intercept = bool(_integer(attributes["intercept"]))
         self._variables = [
             Variable(name, expression, str(data_class), levels.get(name, ()))
             for (name, data_class), expression in zip(classes.items(), expressions, strict=False)
@@ -63,8 +65,9 @@ class Terms:
         coding = factors.matrix().astype(int) if factors.dim else np.zeros((len(expressions), 0), int)
         if len(coding) != len(self._variables):
             raise IntakeError(f"the model's terms have {len(coding)} variables, but classes for {len(self._variables)}")
-        # R drops a term that holds the response.
-        self._coding = coding[:, coding[self._response] == 0] if self._response >= 0 else coding
+        self._coding = coding.copy()
+        if self._response >= 0:
+            self._coding[self._response] = 0  # R leaves the response out of the terms
         offsets = attributes.get("offset")
         self._offsets = [int(i) - 1 for i in offsets.doubles()] if offsets is not None else []
 
@@ -72,6 +75,11 @@ class Terms:
     def used(self) -> list[Variable]:
         """The variables of the terms, without the response and the offsets."""
         return [variable for variable, row in zip(self._variables, self._coding, strict=True) if row.any()]
+
+    @property
+    def has_offset(self) -> bool:
+        """Whether the formula has an offset."""
+        return bool(self._offsets)
 
     def needs(self) -> dict[str, Need]:
         """The columns of the data that the variables and offsets are made of."""
@@ -83,36 +91,42 @@ class Terms:
                 )
             for name in symbols(variable.expression):
                 if name not in _CONSTANT_SYMBOLS:
-                    need = _need(variable, name)
+                    need = self._need(variable, name)
                     if name not in found or variable.name == name or (need.levels and not found[name].levels):
                         found[name] = need
         return found
 
     def frame(self, columns: Mapping[str, Column]) -> dict[str, Column]:
         """R's model.frame: the variables of the terms, factors coded by the levels of the fit."""
-        return {variable.name: _as_fitted(variable, evaluate(variable.expression, columns)) for variable in self.used}
+        scope = Scope(columns, self._environment)
+        return {variable.name: _as_fitted(variable, evaluate(variable.expression, scope)) for variable in self.used}
 
     def linear_predictor(
         self, columns: Mapping[str, Column], coefficients: npt.NDArray[np.float64], contrasts: RObject | None
     ) -> Array:
         """The model matrix times the coefficients, [n, 1], plus the offsets; a coefficient that is NaN was not estimated."""
-        eta: Array = np.zeros((1, 1))
-        varying, weights, start = [], [], 0
-        for block in self._blocks(columns, contrasts, len(coefficients)):
-            own = coefficients[start : start + block.shape[1]]
-            start += block.shape[1]
-            estimated = np.flatnonzero(~np.isnan(own))
-            kept = block if len(estimated) == len(own) else take(block, estimated, axis=1)
-            if block.shape[0] == 1:  # the same for all rows
-                eta = eta + kept @ own[estimated, None]
-            elif len(estimated):
-                varying.append(kept)
-                weights.append(own[estimated, None])
-        if varying:
-            matrix = varying[0] if len(varying) == 1 else np.concatenate(varying, axis=1)
-            eta = matrix @ np.concatenate(weights) + eta
+        eta = self.product(columns, coefficients[:, None], contrasts)
         offset = self.offset(columns)
         return eta if offset is None else eta + offset
+
+    def product(self, columns: Mapping[str, Column], weights: npt.NDArray[np.float64], contrasts: RObject | None) -> Array:
+        """The model matrix times `weights`, [p, k]: [n, k]; a column of the matrix whose weights are NaN is left out."""
+        result: Array = np.zeros((1, weights.shape[1]))
+        varying, their_weights, start = [], [], 0
+        for block in self._blocks(columns, contrasts, len(weights)):
+            own = weights[start : start + block.shape[1]]
+            start += block.shape[1]
+            estimated = np.flatnonzero(~np.isnan(own[:, 0]))
+            kept = block if len(estimated) == len(own) else take(block, estimated, axis=1)
+            if block.shape[0] == 1:  # the same for all rows
+                result = result + kept @ own[estimated]
+            elif len(estimated):
+                varying.append(kept)
+                their_weights.append(own[estimated])
+        if varying:
+            matrix = varying[0] if len(varying) == 1 else np.concatenate(varying, axis=1)
+            result = matrix @ np.concatenate(their_weights) + result
+        return result
 
     def model_matrix(self, columns: Mapping[str, Column], contrasts: RObject | None, width: int) -> Array:
         """R's model.matrix, [n, width], with the intercept's column where there is one."""
@@ -127,11 +141,17 @@ class Terms:
     def offset(self, columns: Mapping[str, Column]) -> Array | None:
         """The sum of the formula's offsets, [n, 1]; None where it has none."""
         total: Array | None = None
+        scope = Scope(columns, self._environment)
         for index in self._offsets:
             variable = self._variables[index]
-            values = evaluate(variable.expression, columns).numbers(variable.name)
+            values = evaluate(variable.expression, scope).numbers(variable.name)
             total = values if total is None else total + values
         return total
+
+    def _need(self, variable: Variable, name: str) -> Need:
+        """What one of its variables takes; a variable that is a column's own name is no constant."""
+        held = None if variable.expression.type == "symbol" else variable_of(self._environment, name)
+        return replace(_need(variable, name), held=0 if held is None else len(held.value))
 
     def _blocks(self, columns: Mapping[str, Column], contrasts: RObject | None, width: int) -> list[Array]:
         blocks = self._model_matrix(self.frame(columns), dict(contrasts.items()) if contrasts else {})
@@ -144,9 +164,9 @@ class Terms:
         """One block [n, columns] a term, the intercept first."""
         variables = {name: logical_as_factor(c) if c.kind == "logical" else c for name, c in frame.items()}
         coding = self._coding.copy()
-        if not self._intercept:
+        if not self.intercept:
             self._code_first_factor_fully(coding, variables)
-        blocks: list[Array] = [np.ones((1, 1))] if self._intercept else []
+        blocks: list[Array] = [np.ones((1, 1))] if self.intercept else []
         for term in coding.T:
             product: Array | None = None
             for variable, code in zip(self._variables, term, strict=True):

@@ -1,14 +1,15 @@
-"""R's serialization, as saveRDS writes it, as plain values.
+"""R's serialization, as saveRDS and save write it, as plain values.
 
 The format is that of R's own src/main/serialize.c ("R Internals", section 1.8), versions 2 and 3. Nothing in a file is
-evaluated; of environments, promises and external pointers only the fact that they are there is kept.
+evaluated.
 
 A file may be hostile. Nested objects are read with an explicit stack, so that depth is bounded by `_MAX_DEPTH` and not by
-the interpreter's; everything that takes memory is counted first, and must fit a budget that grows with the file.
+the interpreter's; everything that takes memory or time is counted first, and must fit a budget that grows with the file.
 """
 
 import codecs
 import math
+import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -19,13 +20,17 @@ import numpy.typing as npt
 from canari.errors import IntakeError
 from canari.intake.rds.decompress import decompress
 from canari.intake.rds.sources import Source, damaged, open_source
-from canari.intake.rds.values import NA_INTEGER, RObject
+from canari.intake.rds.values import NA_INTEGER, Environment, Promise, RObject
 
 _MAX_DEPTH = 5000  # R's own limit on nested expressions
 _RATIO = 250  # bytes of memory a byte of the file may take ...
 _FLOOR = 64 << 20  # ... besides these
-_OBJECT = 400  # bytes that one object takes at most, without its elements
-_STRING = 60
+# What the parts of an object are counted as: bytes that they take at most, and enough for the time that they take.
+_OBJECT = 400  # without its elements
+_CELL = 200  # of a pairlist, which may become a dictionary
+_ELEMENT = 32  # of a list or character vector, without what it refers to
+_STRING = 80
+_SHORT = 64  # bytes of a string that is kept for when it comes again
 
 # Type codes: those up to 25 are R's types, those from 238 on exist in files only.
 _SYMBOL, _PAIRLIST, _CLOSURE, _ENVIRONMENT, _PROMISE, _CALL = 1, 2, 3, 4, 5, 6
@@ -33,12 +38,13 @@ _SPECIAL, _BUILTIN, _CHAR, _LOGICAL, _INTEGER, _DOUBLE, _COMPLEX = 7, 8, 9, 10, 
 _CHARACTER, _DOTS, _LIST, _EXPRESSION, _BYTECODE, _POINTER, _WEAKREF, _RAW, _S4 = 16, 17, 19, 20, 21, 22, 23, 24, 25
 _ALTREP, _ATTRIBUTE_PAIRLIST, _ATTRIBUTE_CALL, _BYTECODE_REFERENCE, _BYTECODE_DEFINITION = 238, 239, 240, 243, 244
 _PERSISTENT, _PACKAGE, _NAMESPACE, _NULL, _REFERENCE = 247, 248, 249, 254, 255
+_UNBOUND = 252
 _CONSTANTS = {
     241: ("environment", "base"),
     242: ("environment", "R_EmptyEnv"),
     250: ("environment", "namespace:base"),
     251: ("symbol", ""),  # an argument without a default
-    252: ("symbol", "R_UnboundValue"),
+    _UNBOUND: ("symbol", "R_UnboundValue"),
     253: ("environment", "R_GlobalEnv"),
 }
 _HAS_ATTRIBUTES, _HAS_TAG = 0x200, 0x400
@@ -47,25 +53,49 @@ _BYTES, _LATIN1, _UTF8 = 0x2000, 0x4000, 0x8000  # a string's encoding
 Reading: TypeAlias = Generator["Reading", Any, Any]  # yields what must be read first, returns what it has read
 
 
-def read(data: bytes, *, limit: int = 2 << 30) -> RObject:
-    """Read the content of an `.rds` file: one R object, compressed with gzip, bzip2, xz or not at all.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Content:
+    """What a file holds: the one object of an `.rds`, or the objects of an `.RData` by their names; the other is None."""
 
-    Neither the decompressed data nor the values made from them may take more than `limit` bytes, nor more than 64 MiB and
-    250 times the file. Raises `IntakeError` for anything that R would not have written.
+    root: RObject | None
+    objects: dict[str, RObject] | None
+    r_version: str  # of the R that wrote it, such as "4.2.2"
+
+
+def read_content(data: bytes, *, limit: int = 2 << 30) -> Content:
+    """Read an `.rds` or `.RData` file, compressed with gzip, bzip2, xz or not at all.
+
+    Besides `data` itself, reading takes at most 64 MiB and 250 times the file's size of memory, and never more than `limit`
+    bytes; the decompressed data may have half of that. The time is bounded with it: what takes time is counted as memory.
+    Raises `IntakeError`, and nothing else, for anything that R would not have written.
     """
-    return _reader(data, limit).read()
-
-
-def read_with_version(data: bytes, *, limit: int = 2 << 30) -> tuple[RObject, str]:
-    """Like `read`, and the version of R that wrote the file, such as "4.2.2"."""
-    reader = _reader(data, limit)
-    root = reader.read()
-    return root, f"{reader.writer >> 16}.{reader.writer >> 8 & 255}.{reader.writer & 255}"
-
-
-def _reader(data: bytes, limit: int) -> "_Reader":
     budget = min(limit, _FLOOR + _RATIO * len(data))
-    return _Reader(open_source(decompress(data, budget)), budget)
+    try:
+        content = decompress(data, budget // 2)
+        source, workspace = open_source(content)
+        reader = _Reader(source, budget if content is data else budget - len(content))
+        root = reader.read()
+    except MemoryError:
+        raise IntakeError(f"there is not enough memory to read the {len(data)} bytes of the file") from None
+    r_version = f"{reader.writer >> 16}.{reader.writer >> 8 & 255}.{reader.writer & 255}"
+    return Content(root=None if workspace else root, objects=_objects(root) if workspace else None, r_version=r_version)
+
+
+def _objects(root: RObject) -> dict[str, RObject]:
+    """The content of a workspace: a pairlist of names and values."""
+    if root.is_null:
+        return {}
+    if root.type != "pairlist" or any(tag is None for tag, _ in root.value):
+        raise IntakeError("the file is damaged: it begins as an R workspace (.RData), but does not hold objects with names")
+    return dict(root.value)
+
+
+def read(data: bytes, *, limit: int = 2 << 30) -> RObject:
+    """Read the one object of an `.rds` file; as `read_content`, which also reads the several ones of an `.RData`."""
+    root = read_content(data, limit=limit).root
+    if root is None:
+        raise IntakeError("this is an R workspace (.RData), which holds objects with names: write one object with saveRDS()")
+    return root
 
 
 @dataclass(slots=True)
@@ -86,8 +116,11 @@ class _Reader:
         self._spent = 0
         self._references: list[RObject] = []
         self._null = RObject("NULL")
-        self._constants = {code: RObject(kind, value) for code, (kind, value) in _CONSTANTS.items()}
+        self._constants = {
+            code: RObject(kind, Environment(name) if kind == "environment" else name) for code, (kind, name) in _CONSTANTS.items()
+        }
         self._native_encoding = "utf-8"
+        self._strings_so_far: dict[tuple[int, bytes], str] = {}
 
     def read(self) -> RObject:
         """The file's one object."""
@@ -118,12 +151,17 @@ class _Reader:
         if version not in (2, 3):
             raise IntakeError(f"the file is written in version {version} of R's serialization; versions 2 and 3 can be read")
         if version == 3:
-            name = self._source.text(self._source.integer()).decode("ascii", "replace")
-            try:
-                self._native_encoding = codecs.lookup(name).name
-                "".encode(self._native_encoding)  # some codecs are not for text
-            except (LookupError, ValueError):
-                raise damaged(self._source.position, "the name of a text encoding", repr(name[:40])) from None
+            self._native_encoding = self._encoding(self._source.text(self._source.integer()))
+
+    def _encoding(self, name: bytes) -> str:
+        """Python's name for what R calls the writer's encoding: one of texts, that takes no more time than there is text."""
+        try:
+            found = codecs.lookup(name.decode("ascii")).name if _ENCODING.fullmatch(name) else ""
+        except LookupError:
+            found = ""
+        if not _KNOWN_ENCODING.fullmatch(found):
+            raise self._wrong("the name of a text encoding", repr(name[:40].decode("ascii", "replace")))
+        return found
 
     def _wrong(self, expected: str, found: str) -> IntakeError:
         return damaged(self._source.position, expected, found)
@@ -208,7 +246,7 @@ class _Reader:
             if source.integer() != 0:
                 raise self._wrong("the name of a package", "a vector with names")
             name = next(iter(self._strings()), None)
-            return self._remember(self._new("environment", f"namespace:{name}" if code == _NAMESPACE else name))
+            return self._remember(self._new("environment", Environment(f"namespace:{name}" if code == _NAMESPACE else name)))
         if code in (_BUILTIN, _SPECIAL):
             name = source.text(source.integer()).decode("utf-8", "backslashreplace")
             return self._new("builtin" if code == _BUILTIN else "special", name)
@@ -233,7 +271,7 @@ class _Reader:
     def _strings(self) -> list[str | None]:
         n = self._length()
         self._source.require(n)
-        self._spend(8 * n)
+        self._spend(_ELEMENT * n)
         return [self._string(self._source.integer()) for _ in range(n)]
 
     def _string(self, flags: int) -> str | None:
@@ -245,21 +283,33 @@ class _Reader:
         if n < 0:
             raise self._wrong("the length of a string", str(n))
         content = self._source.text(n)
-        self._spend(_STRING + n)
+        encoding = flags & (_BYTES | _LATIN1 | _UTF8)
+        known = self._strings_so_far.get((encoding, content)) if n <= _SHORT else None
+        if known is not None:
+            return known
+        text = self._text(content, encoding)
+        if n <= _SHORT:
+            self._spend(_CELL)
+            self._strings_so_far[encoding, content] = text
+        return text
+
+    def _text(self, content: bytes, encoding: int) -> str:
         if content.isascii():
+            self._spend(_STRING + len(content))
             return content.decode("ascii")
-        if flags & _BYTES:
+        self._spend(_STRING + 4 * len(content))
+        if encoding & _BYTES:
             return content.decode("ascii", "backslashreplace")  # as R prints such a string
-        encoding = "utf-8" if flags & _UTF8 else "latin-1" if flags & _LATIN1 else self._native_encoding
+        codec = "utf-8" if encoding & _UTF8 else "latin-1" if encoding & _LATIN1 else self._native_encoding
         try:
-            return content.decode(encoding)
+            return content.decode(codec)
         except ValueError:
-            raise self._wrong(f"text in {encoding}", f"{content[:40].decode('latin-1')!a} before it") from None
+            raise self._wrong(f"text in {codec}", f"{content[:40].decode('latin-1')!a} before it") from None
 
     def _elements(self) -> Reading:
         n = self._length()
         self._source.require(n)
-        self._spend(8 * n)
+        self._spend(_ELEMENT * n)
         elements: list[RObject] = []
         for _ in range(n):
             elements.append((yield from self._nested()))
@@ -285,13 +335,12 @@ class _Reader:
             raise self._wrong("attributes", found.type)
         return {tag: value for tag, value in reversed(found.value) if tag is not None}
 
-    def _tag(self) -> Reading:
-        found = yield self._object(self._source.integer())
-        if found.is_null:
-            return None
-        if found.type != "symbol":
-            raise self._wrong("a name", found.type)
-        return found.value
+    def _tag(self) -> str | None:
+        flags = self._source.integer()
+        found = self._plain(flags & 255, flags)
+        if found is None or found.type not in ("symbol", "NULL"):
+            raise self._wrong("a name", f"the type code {flags & 255}" if found is None else found.type)
+        return None if found.is_null else str(found.value)
 
     def _pairs(self, flags: int) -> Reading:
         """A pairlist or a call: cell by cell along its chain, so that length is not depth."""
@@ -299,10 +348,10 @@ class _Reader:
         pairs: list[tuple[str | None, RObject]] = []
         attributes: dict[str, RObject] | None = None
         while flags & 255 in (_PAIRLIST, _CALL, _DOTS):
-            self._spend(64)
+            self._spend(_CELL)
             own = (yield self._attributes()) if flags & _HAS_ATTRIBUTES else {}
             attributes = own if attributes is None else attributes
-            tag = (yield self._tag()) if flags & _HAS_TAG else None
+            tag = self._tag() if flags & _HAS_TAG else None
             pairs.append((tag, (yield from self._nested())))
             flags = self._source.integer()
         if flags & 255 != _NULL:  # a chain may end in another object, as the state of an ALTREP vector does
@@ -314,19 +363,28 @@ class _Reader:
         environment = (yield from self._nested()) if flags & _HAS_TAG else self._null
         formals_or_value = yield from self._nested()
         body = yield from self._nested()
-        if flags & 255 == _PROMISE:
-            return self._new("promise", None, attributes)
-        return self._new("closure", (environment, formals_or_value, body), attributes)
+        if flags & 255 == _CLOSURE:
+            return self._new("closure", (environment, formals_or_value, body), attributes)
+        unforced = formals_or_value is self._constants[_UNBOUND]
+        promise = Promise(body, None if unforced else formals_or_value, None if environment.is_null else environment)
+        return self._new("promise", promise, attributes)
 
     def _environment(self) -> Reading:
-        found = self._remember(self._new("environment"))
+        content = Environment()
+        found = self._remember(self._new("environment", content))
         self._source.integer()  # whether it is locked
-        spent = self._spent
-        known = len(self._references)
-        for _ in ("enclosing environment", "frame", "hash table"):
-            yield self._object(self._source.integer())
-        # They are not kept, except for what can be referred to later.
-        self._spent = spent + _OBJECT * (len(self._references) - known)
+        enclosure = yield self._object(self._source.integer())
+        frame = yield self._object(self._source.integer())
+        table = yield self._object(self._source.integer())
+        if enclosure.type not in ("environment", "NULL"):  # NULL before R 2.4, for the base environment
+            raise self._wrong("an enclosing environment", enclosure.type)
+        content.enclosure = None if enclosure.is_null else enclosure
+        buckets = table.value if table.type == "list" else []
+        for bucket in (frame, *buckets):
+            if bucket.type == "pairlist":
+                content.variables.update((tag, value) for tag, value in bucket.value if tag is not None)
+            elif not bucket.is_null:
+                raise self._wrong("the variables of an environment", bucket.type)
         found.attributes = yield self._attributes()
         return found
 
@@ -342,6 +400,7 @@ class _Reader:
         expression = self._null
         for i in range(n):  # the constants, of which the first is the expression
             code = self._source.integer()
+            self._spend(_ELEMENT)
             constant = yield (self._bytecode_body(definitions) if code == _BYTECODE else self._bytecode_pairs(code, definitions))
             if i == 0:
                 expression = constant
@@ -368,8 +427,8 @@ class _Reader:
                 definition.type, definition.start, definition.attributes = cell_kind, len(pairs), own
             if kind is None:
                 kind, attributes = cell_kind, own
-            self._spend(64)
-            tag = yield self._tag()
+            self._spend(_CELL)
+            tag = self._tag()
             pairs.append((tag, (yield self._bytecode_pairs(self._source.integer(), definitions))))
             code = self._source.integer()
         if code == _BYTECODE_REFERENCE:
@@ -393,7 +452,7 @@ class _Reader:
         if definition is None or definition.pairs is None:
             raise self._wrong("a part of compiled code that has been defined", f"number {number}")
         # Counted as if it were copied, so that parts that use parts cannot grow without bound for those who walk them.
-        self._spend(definition.cost + 64 * len(definition.pairs))
+        self._spend(definition.cost + _CELL * len(definition.pairs))
         return self._new(definition.type, definition.pairs[definition.start :], definition.attributes)
 
     def _altrep(self) -> Reading:
@@ -413,9 +472,10 @@ class _Reader:
             found = self._new("integer", value.astype(np.int32)) if integers else self._new("double", value)
         elif name == "deferred_string" and parts and parts[0].type in ("integer", "double"):
             scipen = parts[1].value if len(parts) > 1 and parts[1].type == "integer" else np.zeros(1)
-            self._spend(len(parts[0].value) * (_STRING + 24))
+            fixed = min(max(int(scipen[0]) if len(scipen) else 0, 0), _LONGEST_FIXED)
+            self._spend(len(parts[0].value) * (_ELEMENT + _STRING + 24 + fixed))
             found = self._new("character", _as_strings(parts[0], int(scipen[0]) if len(scipen) else 0))
-        elif name is not None and name.startswith("wrap_") and parts:
+        elif name is not None and name.startswith("wrap_") and parts and parts[0].type in _WRAPPED:
             found = self._new(parts[0].type, parts[0].value, parts[0].attributes)
         elif name is not None:
             raise IntakeError(f"the file holds a vector in a compact form ({name[:60]!r}) that its own package must read")
@@ -433,6 +493,14 @@ class _Reader:
 
 
 _PLAIN_WITH_ATTRIBUTES = frozenset((_CHARACTER, _LOGICAL, _INTEGER, _DOUBLE, _COMPLEX, _RAW, _BUILTIN, _SPECIAL, _WEAKREF, _S4))
+_WRAPPED = ("logical", "integer", "double", "complex", "raw", "character", "list")
+_LONGEST_FIXED = 400  # characters of a double without an exponent
+# Encodings that R's writers have by their locale; of Python's others some take time by the square of the text.
+_ENCODING = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:()-]{0,39}")
+_KNOWN_ENCODING = re.compile(
+    r"ascii|utf-8|iso8859-\d{1,2}|cp\d{3,4}|koi8-[rtu]|mac-\w+|gbk|gb2312|gb18030|big5(hkscs)?|johab|tis-620|ptcp154|"
+    r"euc_(jp|jis_2004|jisx0213|kr)|shift_jis(_2004|x0213)?"
+)
 _BYTECODE_CELLS = frozenset((_PAIRLIST, _CALL, _ATTRIBUTE_PAIRLIST, _ATTRIBUTE_CALL, _BYTECODE_DEFINITION))
 
 
@@ -447,11 +515,9 @@ def _as_strings(numbers: RObject, scipen: int) -> list[str | None]:
     """What `as.character` makes of integers or doubles."""
     if numbers.type == "integer":
         return [None if value == NA_INTEGER else str(value) for value in numbers.value.tolist()]
-    # NA is the NaN with 1954 in its lower word.
-    missing = (numbers.value.view(np.uint64) & np.uint64(0xFFFFFFFF)) == 1954
     return [
-        None if na and math.isnan(value) else _number_as_string(value, scipen)
-        for value, na in zip(numbers.value.tolist(), missing.tolist(), strict=True)
+        None if missing else _number_as_string(value, scipen)
+        for value, missing in zip(numbers.value.tolist(), numbers.missing().tolist(), strict=True)
     ]
 
 

@@ -1,13 +1,14 @@
 """The primitives of R's serialization - integers, doubles, complex numbers, bytes - in its binary and its ASCII form."""
 
 import re
+import struct
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from canari.errors import IntakeError
-from canari.intake.rds.values import NA_INTEGER
+from canari.intake.rds.values import NA_INTEGER, NA_REAL
 
 
 def damaged(position: int, expected: str, found: str) -> IntakeError:
@@ -18,11 +19,11 @@ def damaged(position: int, expected: str, found: str) -> IntakeError:
 class BinarySource:
     """Big-endian (XDR, what saveRDS writes) or little-endian binary data."""
 
-    def __init__(self, data: bytes, position: int, *, big_endian: bool) -> None:
+    def __init__(self, data: bytes | bytearray, position: int, *, big_endian: bool) -> None:
         self.position = position
         self._data = data
         self._order = ">" if big_endian else "<"
-        self._byteorder: Any = "big" if big_endian else "little"
+        self._integer = struct.Struct(self._order + "i")
 
     def _take(self, n: int, what: str) -> int:
         start = self.position
@@ -35,8 +36,13 @@ class BinarySource:
 
     def integer(self) -> int:
         """One 32-bit integer."""
-        start = self._take(4, "an integer")
-        return int.from_bytes(self._data[start : start + 4], self._byteorder, signed=True)
+        start = self.position
+        try:
+            (value,) = self._integer.unpack_from(self._data, start)
+        except struct.error:
+            raise damaged(start, "an integer", f"the end of the data after {len(self._data) - start} bytes") from None
+        self.position = start + 4
+        return int(value)
 
     def _array(self, code: str, size: int, n: int, what: str) -> npt.NDArray[Any]:
         start = self._take(n * size, f"{n} {what}")
@@ -58,7 +64,7 @@ class BinarySource:
     def raw(self, n: int) -> bytes:
         """The `n` bytes of a raw vector."""
         start = self._take(n, f"{n} bytes")
-        return self._data[start : start + n]
+        return bytes(self._data[start : start + n])
 
     def text(self, n: int) -> bytes:
         """The `n` bytes of a string, in whatever encoding."""
@@ -66,9 +72,7 @@ class BinarySource:
 
     def require(self, n: int, size: int = 4) -> None:
         """Check that `n` more values of at least `size` bytes can follow, before anything is allocated for them."""
-        start = self.position
-        self._take(n * size, f"{n} values")
-        self.position = start
+        self.position = self._take(n * size, f"{n} values")
 
     def end(self) -> None:
         """Check that nothing follows."""
@@ -79,21 +83,27 @@ class BinarySource:
 _TOKEN = re.compile(rb"\s*(\S+)")
 _INTEGER = re.compile(rb"-?\d{1,10}")
 _DOUBLE = re.compile(rb"-?(\d+\.?\d*([eE][-+]?\d{1,4})?|0[xX][0-9a-fA-F]+(\.[0-9a-fA-F]*)?([pP][-+]?\d{1,5})?)")
-_NA = float(np.array([0x7FF00000000007A2], np.uint64).view(np.float64)[0])  # R's missing number
-_DOUBLES = {b"NA": _NA, b"NaN": np.nan, b"Inf": np.inf, b"-Inf": -np.inf}
+_DOUBLES = {b"NA": NA_REAL, b"NaN": np.nan, b"Inf": np.inf, b"-Inf": -np.inf}
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
 _ESCAPED = {b"n": b"\n", b"t": b"\t", b"v": b"\v", b"b": b"\b", b"r": b"\r", b"f": b"\f", b"a": b"\a"}
 
 
-def _unescape(match: re.Match[bytes]) -> bytes:
-    code = match[1]
-    return bytes([int(code, 8) & 255]) if code.isdigit() else _ESCAPED.get(code, code)
+def _unescaped(word: bytes) -> bytes:
+    """A string without its escapes; in one buffer, for there may be millions."""
+    text = bytearray()
+    start = 0
+    for match in _ESCAPE.finditer(word):
+        code = match[1]
+        text += word[start : match.start()]
+        text += bytes([int(code, 8) & 255]) if code[0] in b"01234567" else _ESCAPED.get(code, code)
+        start = match.end()
+    return bytes(text + word[start:])
 
 
 class AsciiSource:
     """What `saveRDS(ascii = TRUE)` writes: primitives as words between white space."""
 
-    def __init__(self, data: bytes, position: int) -> None:
+    def __init__(self, data: bytes | bytearray, position: int) -> None:
         self.position = position
         self._data = data
 
@@ -158,8 +168,9 @@ class AsciiSource:
         """The `n` bytes of a string, in whatever encoding."""
         if n == 0:
             return b""
+        self.require(n // 2)
         word = self._word(f"a string of {n} bytes")
-        text = _ESCAPE.sub(_unescape, word)
+        text = _unescaped(word) if n <= len(word) <= 4 * n else word  # an escape is of 4 bytes at most
         if len(text) != n:
             raise self._wrong(word, f"a string of {n} bytes")
         return text
@@ -173,27 +184,33 @@ class AsciiSource:
 
     def end(self) -> None:
         """Check that nothing follows."""
-        if rest := self._data[self.position :].strip():
-            raise damaged(self.position, "the end of the file", f"{len(rest)} more bytes")
+        if _TOKEN.match(self._data, self.position):
+            raise damaged(self.position, "the end of the file", f"{len(self._data) - self.position} more bytes")
 
 
 Source: TypeAlias = BinarySource | AsciiSource  # every method raises `IntakeError` where the data do not hold what it reads
 
 
-def open_source(data: bytes) -> Source:
-    """The source for `data`, chosen by its first bytes; raises `IntakeError` where it is no R serialization."""
-    magic = data[:5]
-    if magic[:3] in (b"RDX", b"RDA", b"RDB"):
+def open_source(data: bytes | bytearray) -> tuple[Source, bool]:
+    """The source for `data`, chosen by its first bytes, and whether it is a workspace (.RData) rather than one object.
+
+    Raises `IntakeError` where it is neither.
+    """
+    workspace = data[:3] in (b"RDX", b"RDA", b"RDB")
+    if workspace and data[3:5] not in (b"2\n", b"3\n"):
         raise IntakeError(
-            "this is an R workspace (.RData): save one model with save_model() of the R package canari, or saveRDS()"
+            f"this is an R workspace (.RData) that begins with {bytes(data[:5])!a}: those of versions 2 and 3 can be read, which "
+            "begin with 'RDX2\\n' or 'RDX3\\n'"
         )
-    if magic.startswith(b"X\n"):
-        return BinarySource(data, 2, big_endian=True)
-    if magic.startswith(b"B\n"):  # the writer's own byte order: the version that follows is a small number in one of the two
-        return BinarySource(data, 2, big_endian=data[2:4] == b"\0\0")
-    if magic.startswith(b"A\n"):
-        return AsciiSource(data, 2)
+    start = 5 if workspace else 0
+    match bytes(data[start : start + 2]):
+        case b"X\n":
+            return BinarySource(data, start + 2, big_endian=True), workspace
+        case b"B\n":  # the writer's own byte order: the version that follows is a small number in one of the two
+            return BinarySource(data, start + 2, big_endian=data[start + 2 : start + 4] == b"\0\0"), workspace
+        case b"A\n":
+            return AsciiSource(data, start + 2), workspace
     raise IntakeError(
-        f"this is not an .rds file: its data begin with {magic.decode('latin-1')!a}, "
+        f"this is not an .rds or .RData file: its data begin with {bytes(data[:7]).decode('latin-1')!a}, "
         "where R's serialization has 'X\\n', 'B\\n' or 'A\\n'"
     )

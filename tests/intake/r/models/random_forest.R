@@ -34,3 +34,27 @@ letters_data$k <- factor(c("lo", "mid", "hi")[cut(letters_data$y, 3, labels = FA
 forest("rf-categories", randomForest(y ~ g + h + x + z, letters_data, ntree = 60), letters_data[1:4], "number")
 forest("rf-categories-cutoff", randomForest(k ~ g + h + x, letters_data, ntree = 60, cutoff = c(.2, .5, .3)), letters_data[1:3], "class")
 forest("rf-category-alone", randomForest(k ~ g, letters_data, ntree = 30), letters_data["g"], "class")
+
+# By the package's own door: predict()'s cutoff, forests put together, and fits that leave rows or columns out.
+classes <- randomForest(k ~ g + h + x, letters_data, ntree = 20)
+saved("rf-cutoff-argument", classes, letters_data[1:3], arguments = list(cutoff = c(0.6, 0.2, 0.2)))
+saved("rf-cutoff-argument-by-name", classes, letters_data[1:3], arguments = list(cutoff = c(mid = 0.7, hi = 0.1, lo = 0.2)))
+unvoted <- randomForest(k ~ x + z, letters_data, ntree = 10, norm.votes = FALSE, strata = letters_data$k, sampsize = c(5, 5, 5))
+saved("rf-strata", unvoted, letters_data[3:4])
+saved("rf-combined", combine(unvoted, randomForest(k ~ x + z, letters_data, ntree = 7)), letters_data[3:4])
+saved("rf-grown", grow(randomForest(y ~ x + z, letters_data, ntree = 5), 3), letters_data[3:4])
+holes <- air[c("Ozone", "Solar.R", "Wind", "month")]
+saved("rf-rough-fix", randomForest(Ozone ~ ., holes, ntree = 10, na.action = na.roughfix), holes[-1])
+saved("rf-left-out", randomForest(Ozone ~ ., holes, ntree = 10, na.action = na.omit), holes[-1])
+many <- data.frame(g = factor(rep(1:53, 8)), h = rnorm(424))
+saved("rf-53-levels", randomForest(many, as.integer(many$g) %% 7 + many$h, ntree = 10), many)
+saved("rf-53-levels-classes", randomForest(many, factor(as.integer(many$g) %% 3), ntree = 10), many)
+saved("rf-pima-probability", randomForest(Pima.tr[1:7], Pima.tr$type, ntree = 20), Pima.te[1:7], type = "probability")
+
+# Rows on the split values of a tree, each in another row.
+splitting <- randomForest(medv ~ lstat + rm, housing, ntree = 3)
+edges <- housing[seq_len(200), c("lstat", "rm")]
+for (node in seq_len(200)) {
+  if (splitting$forest$bestvar[node, 1] > 0) edges[node, splitting$forest$bestvar[node, 1]] <- splitting$forest$xbestsplit[node, 1]
+}
+saved("rf-on-split-values", splitting, edges)

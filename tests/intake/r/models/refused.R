@@ -12,9 +12,7 @@ refused("poly-inside", lm(mpg ~ I(poly(wt, 2)^2), mtcars), mtcars, "poly(wt, 2)"
 refused("scale-inside", lm(mpg ~ I(scale(wt)), mtcars), mtcars, "scale(wt)")
 refused("ns-inside", lm(mpg ~ I(2 * ns(wt, 3)), mtcars), mtcars, "ns(wt, 3)")
 refused("offset-vector", lm(mpg ~ wt, mtcars, offset = rep(0.3, 32)), mtcars, "rep(0.3, 32)")
-refused("matrix-response", lm(cbind(mpg, hp) ~ wt, mtcars), mtcars, "mlm/lm")
-refused("robust", rlm(mpg ~ wt, mtcars), mtcars, "rlm/lm")
-refused("local", loess(mpg ~ wt, mtcars), mtcars, "'loess', which is not supported; supported are ")
+refused("pursuit", ppr(mpg ~ wt, data = mtcars, nterms = 1), mtcars, "'ppr.form/ppr', which is not supported; supported are ")
 refused("no-input", lm(mpg ~ 1, mtcars), mtcars, "uses no column")
 refused("dollar", lm(mtcars$mpg ~ mtcars$wt), mtcars, "mtcars")
 own_link <- structure(
@@ -27,3 +25,29 @@ refused("forest-without-trees", randomForest(medv ~ lstat, housing, ntree = 3, k
 refused("forest-unsupervised", randomForest(housing[1:3], ntree = 3), housing, "unsupervised")
 refused("forest-text", randomForest(mpg ~ maker + wt, cars, ntree = 3), cars, "make it a factor")
 refused("date", lm(mpg ~ d, transform(mtcars, d = as.Date("2026-01-01") + carb)), transform(mtcars, d = as.Date("2026-01-01") + carb), "'d' of the bundle's 'rows' is of class 'Date'")
+refused("strata", aov(yield ~ N * P + Error(block), npk), npk, "aovlist")
+refused("se-without-qr", lm(mpg ~ wt, mtcars, qr = FALSE), mtcars, "fit it with qr = TRUE", type = "se")
+refused("glm-prediction", glm(am ~ wt, binomial, mtcars), mtcars, "a glm answers no prediction intervals", type = "prediction")
+refused("lm-class", lm(mpg ~ wt, mtcars), mtcars, "an lm answers number or se or confidence or prediction, not class", type = "class")
+refused("own-function-of-two-steps", local({
+  two_steps <- function(x) {
+    y <- x + 1
+    y * 2
+  }
+  lm(mpg ~ two_steps(wt), mtcars)
+}), mtcars, "two_steps() does more than answer one expression")
+refused("own-function-of-dots", local({
+  dots <- function(...) pmin(...)
+  lm(mpg ~ dots(wt, 3), mtcars)
+}), mtcars, "a function with the argument `...`")
+refused("own-function-of-the-rows", local({
+  centred <- function(x) x - mean(x)
+  lm(mpg ~ centred(wt), mtcars)
+}), mtcars, "mean() depends on all rows")
+refused("own-function-doubling", local({
+  f0 <- function(x) x + x
+  f <- f0
+  for (i in 1:10) f <- local({ before <- f; function(x) before(x) + before(x) })
+  lm(mpg ~ f(wt), mtcars)
+}), mtcars, "calls functions more than 1000 times")
+refused("local", ppr(mpg ~ wt + hp, data = mtcars, nterms = 1), mtcars, "'ppr.form/ppr', which is not supported; supported are ")

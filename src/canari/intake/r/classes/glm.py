@@ -1,112 +1,91 @@
 """Generalized linear models: `glm` with the families of base R, and `negbin` of `MASS::glm.nb`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
-from scipy import special
 
 from canari.errors import IntakeError
-from canari.intake.onnx_graph import Array
-from canari.intake.r.classes import lm
 from canari.intake.r.columns import Column
-from canari.intake.r.functions import evaluate
-from canari.intake.r.language import function_name
+from canari.intake.r.linear import INTERVAL, SE, LinearPredictor, confidence_level, normal_quantile
+from canari.intake.r.links import link_of
 from canari.intake.r.model import NUMBER, Request
+from canari.intake.r.terms import Need
 from canari.intake.rds import RObject
 from canari.model import Predictions
 from canari.signature import Output
 
 CLASSES = (("glm", "lm"), ("negbin", "glm", "lm"))
 
-_EPSILON = float(np.finfo(np.float64).eps)
-
-
-class Model(lm.Model):
-    """What `predict(type = "response")` answers: the inverse link of the linear predictor."""
-
-    def __init__(self, model: RObject, request: Request) -> None:
-        family = model.require("family")
-        self._family = _text(family.require("family"))
-        super().__init__(model, request)
-        self._inverse_link = _inverse_link(_text(family.require("link")), model)
-
-    def predict(self, columns: Mapping[str, Column]) -> Predictions:
-        """The predictions of the rows in `columns`."""
-        return {"prediction": self._inverse_link(super().predict(columns)["prediction"])}
-
-    def _outputs(self, request: Request) -> tuple[Output, ...]:
-        """A probability for the binomial families, else a number."""
-        usual = ("probability", "number") if self._family in ("binomial", "quasibinomial") else ("number", "probability")
-        if request.choose("a glm", *usual) == "number":
-            return NUMBER
-        # Of two levels, the second one's probability is modelled.
-        return (Output(name="prediction", kind="probability", labels=request.labels[-1:]),)
-
-
-def _text(value: RObject) -> str:
-    return str(value.strings()[0])
-
-
-def _logit(eta: Array) -> Array:
-    odds = np.where(eta < -30.0, _EPSILON, np.where(eta > 30.0, 1.0 / _EPSILON, np.exp(eta)))
-    probability: Array = odds / (1.0 + odds)
-    return probability
-
-
-def _probit(eta: Array) -> Array:
-    limit = -special.ndtri(_EPSILON)
-    probability: Array = special.ndtr(np.minimum(np.maximum(eta, -limit), limit))
-    return probability
-
-
-def _cauchit(eta: Array) -> Array:
-    limit = 1.0 / np.tan(np.pi * _EPSILON)
-    eta = np.minimum(np.maximum(eta, -limit), limit)
-    # In the tails 1/2 + atan(eta)/pi would cancel.
-    far = np.abs(eta) > 1.0
-    tail = np.arctan(1.0 / np.where(far, eta, 1.0)) / np.pi
-    probability: Array = np.where(far, np.where(eta > 0.0, 1.0 - tail, -tail), 0.5 + np.arctan(eta) / np.pi)
-    return probability
-
-
-def _cloglog(eta: Array) -> Array:
-    probability: Array = np.maximum(np.minimum(-np.expm1(-np.exp(eta)), 1.0 - _EPSILON), _EPSILON)
-    return probability
-
-
-def _power(exponent: float) -> Callable[[Array], Array]:
-    return lambda eta: np.maximum(eta ** (1.0 / exponent), _EPSILON)
-
-
-# As R's make.link has them, with its limits.
-_INVERSE_LINKS: Mapping[str, Callable[[Array], Array]] = {
-    "logit": _logit,
-    "probit": _probit,
-    "cauchit": _cauchit,
-    "cloglog": _cloglog,
-    "log": lambda eta: np.maximum(np.exp(eta), _EPSILON),
-    "identity": lambda eta: eta,
-    "inverse": lambda eta: 1.0 / eta,
-    "sqrt": lambda eta: eta * eta,
-    "1/mu^2": lambda eta: 1.0 / np.sqrt(eta),
+_OUTPUTS = {
+    "number": NUMBER,
+    "link": (Output(name="link", kind="number"),),
+    "se": SE,
+    "confidence": INTERVAL,
 }
 
 
-def _inverse_link(name: str, model: RObject) -> Callable[[Array], Array]:
-    if name in _INVERSE_LINKS:
-        return _INVERSE_LINKS[name]
-    if name.startswith("mu^"):
-        return _power(_power_in_call(model.get("call")) or float(name.removeprefix("mu^")))
-    raise IntakeError(f"the link {name!r} is not supported; supported are {', '.join(_INVERSE_LINKS)} and power()")
+class Model:
+    """The inverse link of the linear predictor, or the linear predictor itself; standard errors on the response's scale."""
+
+    answers_missing = True
+
+    def __init__(self, model: RObject, request: Request) -> None:
+        self._kind = _choose(model, request)
+        # Of two levels, the second one's probability is modelled.
+        probability = (Output(name="prediction", kind="probability", labels=request.labels[-1:]),)
+        self.outputs = _OUTPUTS.get(self._kind, probability)
+        self._predictor = LinearPredictor(model)
+        self._link = link_of(model)
+        if self._kind in ("se", "confidence"):
+            self._root = self._predictor.error_root() * np.sqrt(_dispersion(model))
+        if self._kind == "confidence":
+            self._quantile = normal_quantile(confidence_level(request))
+
+    def needs(self) -> Mapping[str, Need]:
+        """The columns that the formula and an offset take."""
+        return self._predictor.needs()
+
+    def predict(self, columns: Mapping[str, Column]) -> Predictions:
+        """The predictions of the rows in `columns`."""
+        if self._kind == "link":
+            return {"link": self._predictor(columns)}
+        if self._kind in ("number", "probability"):
+            return {"prediction": self._link.inverse(self._predictor(columns))}
+        eta, error = self._predictor.with_error(columns, self._root)
+        mean = self._link.inverse(eta)
+        if self._kind == "se":
+            return {"prediction": mean, "se": error * np.abs(self._link.slope(eta))}
+        half = self._quantile * error
+        ends = self._link.inverse(eta - half), self._link.inverse(eta + half)
+        return {"prediction": mean, "lower": np.minimum(*ends), "upper": np.maximum(*ends)}
 
 
-def _power_in_call(expression: RObject | None) -> float | None:
-    """The argument of power() in the call: the link's name has it with three decimals only."""
-    if expression is None or expression.type != "language":
-        return None
-    if function_name(expression) == "power" and len(expression.value) == 2:
-        try:
-            return float(evaluate(expression.value[1][1], {}).values.ravel()[0])
-        except IntakeError:  # a variable
-            return None
-    return next((found for _, part in expression.value if (found := _power_in_call(part)) is not None), None)
+def _choose(model: RObject, request: Request) -> str:
+    """A probability for the binomial families, else a number, where nothing else is asked for."""
+    if request.kind == "prediction":
+        raise IntakeError(
+            "a glm answers no prediction intervals: its response varies otherwise than by a normal error; "
+            'ask for "confidence", the interval of the expected response'
+        )
+    binomial = _family(model) in ("binomial", "quasibinomial")
+    usual = ("probability", "number") if binomial else ("number", "probability")
+    kind = request.choose("a glm", *usual, "link", "se", "confidence")
+    request.take_only("a glm", *(["level"] if kind == "confidence" else []))
+    return kind
+
+
+def _family(model: RObject) -> str:
+    return str(model.require("family").require("family").strings()[0])
+
+
+def _dispersion(model: RObject) -> float:
+    """As R's summary estimates it."""
+    own = model.require("family").get("dispersion")  # since R 4.3
+    if own is not None and not np.isnan(own.doubles()[0]):
+        return float(own.doubles()[0])
+    if model.classes[0] == "negbin" or _family(model) in ("poisson", "binomial"):
+        return 1.0
+    freedom = float(model.require("df.residual").doubles()[0])
+    weights, residuals = (model.require(name).doubles() for name in ("weights", "residuals"))
+    used = weights > 0.0
+    return float((weights * residuals**2)[used].sum() / freedom) if freedom > 0.0 else np.nan

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from canari.errors import IntakeError
 from canari.intake.onnx_graph import Array, sum_of_trees
 from canari.intake.r.columns import Column
+from canari.intake.r.level_sets import levels_in
 from canari.intake.r.model import NUMBER, Request, class_outputs, class_predictions
 from canari.intake.r.terms import Need, Terms
 from canari.intake.rds import RObject
@@ -21,10 +22,10 @@ class Model:
     """What `predict` answers for new rows: the mean of the trees, or their votes."""
 
     def __init__(self, model: RObject, request: Request) -> None:
-        request.take_only("a randomForest")
         kind = model.require("type").strings()[0]
         if kind not in ("regression", "classification"):
             raise IntakeError(f"a randomForest of type {kind!r} predicts nothing; fit it with a response")
+        request.take_only(f"a randomForest for {kind}", *(["cutoff"] if kind == "classification" else []))
         forest = model.get("forest")
         if forest is None:
             raise IntakeError("this randomForest was fitted without keeping its trees; fit it with keep.forest = TRUE")
@@ -35,7 +36,7 @@ class Model:
         self._levels = {name: tuple(map(str, found.strings())) for name, found in levels.items()}
         self._categorical = {name for name, count in categories.items() if count > 1}
         self._classes = tuple(map(str, model.require("classes").strings())) if kind == "classification" else ()
-        self._cutoff = forest.require("cutoff").doubles() if self._classes else np.ones(1)
+        self._cutoff = _cutoff(forest, self._classes, request)
         self._terms = Terms(terms, _as_list(levels)) if terms is not None else None
         coefs = model.get("coefs")
         self._bias_correction = coefs.doubles() if coefs is not None else None
@@ -98,6 +99,21 @@ class Model:
         return coded.lookup([*map(float, range(1, len(coded.levels) + 1)), np.nan])
 
 
+def _cutoff(forest: RObject, classes: Sequence[str], request: Request) -> npt.NDArray[np.float64]:
+    """By what each class's votes are divided before they are compared, as R's predict takes it from its argument."""
+    given = request.arguments.get("cutoff")
+    if given is None or not classes:
+        return forest.require("cutoff").doubles() if classes else np.ones(1)
+    values = given.doubles() if given.type in ("double", "integer") else np.zeros(0)
+    if len(values) != len(classes) or not (values > 0).all() or values.sum() > 1:
+        raise IntakeError(f"the argument 'cutoff' is expected to be {len(classes)} numbers above 0 with a sum of at most 1")
+    if not given.names:
+        return values
+    if sorted(given.names) != sorted(classes):
+        raise IntakeError(f"the argument 'cutoff' has names other than the classes {', '.join(map(repr, classes))}")
+    return values[[given.names.index(name) for name in classes]]
+
+
 def _as_list(elements: Mapping[str, RObject]) -> RObject:
     return RObject("list", list(elements.values()), {"names": RObject("character", list(elements))})
 
@@ -132,7 +148,7 @@ def _trees(forest: RObject, predictors: Sequence[str], categorical: set[str], cl
                 right=np.where(leaf, 0, right[:size, t] - 1).astype(np.int64),
                 is_leaf=leaf,
                 value=_votes(answer[:size, t], leaf, classes) if classes else answer[:size, t, None],
-                categories={int(node): _members(split_at[node, t]) for node in by_set},
+                categories={int(node): levels_in(split_at[node, t]) for node in by_set},
             )
         )
     return trees
@@ -151,10 +167,3 @@ def _votes(answer: npt.NDArray[np.float64], leaf: npt.NDArray[np.bool_], classes
         raise IntakeError(f"the forest is damaged: a leaf answers class {wrong[0]:.0f} of {classes}")
     codes = np.where(leaf, answer - 1, 0).astype(int)
     return np.asarray(np.eye(classes)[codes] * leaf[:, None])
-
-
-def _members(bits: float) -> frozenset[int]:
-    """The levels, from 1, that go left; bit by bit in one number."""
-    if not 0 <= bits < 2**53 or bits != int(bits):
-        raise IntakeError(f"the forest is damaged: a split on a factor by {bits}")
-    return frozenset(i + 1 for i in range(53) if int(bits) >> i & 1)

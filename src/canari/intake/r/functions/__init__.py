@@ -4,7 +4,7 @@ A function is here if it answers each row from that row alone, given what the fi
 one function to one of these modules; what is not here is refused by name.
 """
 
-from canari.intake.r.functions import arithmetic, bases, conversion, logic
-from canari.intake.r.functions.calls import evaluate
+from canari.intake.r.functions import arithmetic, bases, conversion, growth, logic, texts
+from canari.intake.r.functions.calls import CONSTANTS, Scope, evaluate, variable_of
 
-__all__ = ["arithmetic", "bases", "conversion", "evaluate", "logic"]
+__all__ = ["CONSTANTS", "Scope", "arithmetic", "bases", "conversion", "evaluate", "growth", "logic", "texts", "variable_of"]

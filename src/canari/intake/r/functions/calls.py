@@ -1,6 +1,6 @@
 """Calls in a formula: their arguments, and the registry of the functions that are translated."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -14,7 +14,7 @@ from canari.intake.r.language import deparse, function_name, match_arguments, nu
 from canari.intake.rds import RObject
 
 INTEGER_MAX = 2**31 - 1  # R's integers beyond it are NA
-_CONSTANTS = {"pi": np.pi, "T": 1.0, "F": 0.0}
+_MOST_INLINED = 1_000
 
 _NEED_ALL_ROWS = frozenset(
     {"mean", "median", "sd", "var", "min", "max", "sum", "range", "quantile", "rank", "order", "cumsum", "diff", "lag", "length"}
@@ -23,12 +23,17 @@ _NEED_ALL_ROWS = frozenset(
 
 
 def evaluate(expression: RObject, columns: Mapping[str, Column]) -> Column:
-    """The value of an expression in the data's columns; raises `IntakeError` naming what is not translated."""
+    """The value of an expression in the data's columns; raises `IntakeError` naming what is not translated.
+
+    The columns may be a `Scope`, which knows what the file holds of R's environment.
+    """
     match expression.type:
         case "symbol":
             return _variable(expression.value, columns)
         case "language":
             name = function_name(expression)
+            if isinstance(columns, Scope) and (own := columns.function(name)) is not None:
+                return _inlined(own, expression, columns)
             if name not in FUNCTIONS:
                 raise IntakeError(_unknown_function(name, expression))
             formals, function = FUNCTIONS[name]
@@ -43,6 +48,78 @@ def evaluate(expression: RObject, columns: Mapping[str, Column]) -> Column:
         case "character":
             return text_constant(expression.strings())
     raise IntakeError(f"the formula holds `{deparse(expression)}`, which is not translated")
+
+
+class Scope(Mapping[str, Column]):
+    """The columns of the data, then the constants that the file holds in an environment and those around it."""
+
+    def __init__(self, columns: Mapping[str, Column], environment: RObject | None, budget: list[int] | None = None) -> None:
+        self._columns = columns
+        self._environment = environment
+        self.budget = [_MOST_INLINED] if budget is None else budget  # what is left of it, shared by all scopes of a formula
+
+    def __getitem__(self, name: str) -> Column:
+        if name in self._columns:
+            return self._columns[name]
+        found = variable_of(self._environment, name)
+        if found is None:
+            raise KeyError(name)
+        return evaluate(found, {})
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns or variable_of(self._environment, str(name)) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def function(self, name: str) -> RObject | None:
+        """A function of the person's own."""
+        found = None if self._environment is None else self._environment.lookup(name)
+        return found if found is not None and found.type == "closure" else None
+
+
+def variable_of(environment: RObject | None, name: str) -> RObject | None:
+    """A plain vector or factor that the file holds in an environment or those around it; None where it has none."""
+    found = None if environment is None else environment.lookup(name)
+    if found is None or found.type not in ("double", "integer", "logical", "character"):
+        return None
+    plain = not found.dim and set(found.classes) <= {"factor"} and len(found.value)
+    return found if plain else None
+
+
+def _inlined(own: RObject, call: RObject, scope: Scope) -> Column:
+    """The value of a call of a person's own function, whose body is one expression in its arguments."""
+    environment, formals, body = own.value
+    scope.budget[0] -= 1
+    if scope.budget[0] < 0:
+        raise IntakeError(f"`{deparse(call)}` calls functions more than {_MOST_INLINED} times; compute the column before")
+    names = [name for name, _ in formals.items()]
+    if "..." in names:
+        raise IntakeError(f"`{deparse(call)}`: a function with the argument `...` is not translated; compute the column before")
+    matched, rest = match_arguments(call, names)
+    if rest:
+        raise IntakeError(f"`{deparse(call)}` gives more arguments than the function has")
+    given = {name: evaluate(argument, scope) for name, argument in matched.items()}
+    inner = Scope(given, environment, scope.budget)
+    for name, default in formals.items():
+        if name not in given and not (default.type == "symbol" and default.value == ""):
+            given[name] = evaluate(default, inner)
+    return evaluate(_only_expression(body, call), inner)
+
+
+def _only_expression(body: RObject, call: RObject) -> RObject:
+    """What a function answers, without braces and return()."""
+    while body.type == "language" and function_name(body) in ("{", "return"):
+        if len(body.value) != 2:
+            raise IntakeError(
+                f"`{deparse(call)}`: the function {function_name(call)}() does more than answer one expression, which is not "
+                "translated; compute the column before, and let the model take it"
+            )
+        body = body.value[1][1]
+    return body
 
 
 @dataclass(frozen=True)
@@ -131,11 +208,11 @@ def _unknown_function(name: str, call: RObject) -> str:
 def _variable(name: str, columns: Mapping[str, Column]) -> Column:
     if name in columns:
         return columns[name]
-    if name in _CONSTANTS:
-        return constant_of(np.array([_CONSTANTS[name]]), "number" if name == "pi" else "logical")
+    if name in CONSTANTS:
+        return CONSTANTS[name]
     raise IntakeError(
-        f"the formula uses {name!r}, which is no column of the rows: the value that it had in R's environment is not part of the "
-        "model; write it into the formula as a number, or make it a column"
+        f"the formula uses {name!r}, which is no column of the rows: the value that it had in R's global environment is not part "
+        "of the file; write it into the formula as a number, fit the model in a function that has it, or make it a column"
     )
 
 
@@ -151,6 +228,21 @@ def text_constant(texts: list[str | None]) -> Column:
     return Column(np.array([codes], np.int64), "character", levels, constant=True)
 
 
+def of_letters(first: str) -> Column:
+    """The alphabet from this letter on."""
+    return text_constant([chr(ord(first) + i) for i in range(26)])
+
+
+# Of R's package base.
+CONSTANTS: Mapping[str, Column] = {
+    "pi": constant_of(np.pi, "number"),
+    "T": constant_of(1.0, "logical"),
+    "F": constant_of(0.0, "logical"),
+    "letters": of_letters("a"),
+    "LETTERS": of_letters("A"),
+}
+
+
 def texts(column: Column) -> list[str]:
     """A constant's elements as R's `as.character` writes them."""
     if column.is_text:
@@ -158,6 +250,18 @@ def texts(column: Column) -> list[str]:
     if column.kind == "logical":
         return ["TRUE" if value else "FALSE" for value in column.values.ravel()]
     return [number_as_text(float(value)) for value in column.values.ravel()]
+
+
+def common_values(columns: Sequence[Column], call: Call) -> tuple[Kind, tuple[str, ...], list[Array]]:
+    """The kind and levels that these have in common, and the values of each as of that kind."""
+    if all(column.kind == "character" for column in columns):
+        levels = tuple(dict.fromkeys(level for column in columns for level in column.levels))
+        return "character", levels, [column.coded(levels, deparse(call.expression)).values for column in columns]
+    if any(column.is_text for column in columns):
+        call.refuse("answers a factor, or a text in one case and a number in the other")
+    kinds = {column.kind for column in columns}
+    kind: Kind = "logical" if kinds == {"logical"} else "integer" if kinds <= {"logical", "integer"} else "number"
+    return kind, (), [column.numbers(deparse(call.expression)) for column in columns]
 
 
 def check_recycling(call: Call, *operands: Column) -> None:

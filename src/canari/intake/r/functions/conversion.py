@@ -1,18 +1,35 @@
 """Constants, factors and conversions from one kind of vector to another."""
 
 import itertools
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from canari.intake.r.columns import Column
-from canari.intake.r.functions.calls import INTEGER_MAX, Call, constant_of, evaluate, function, text_constant, texts, truth_of
+from canari.intake.onnx_graph import take
+from canari.intake.r.columns import Column, Kind
+from canari.intake.r.functions.calls import (
+    INTEGER_MAX,
+    Call,
+    check_recycling,
+    constant_of,
+    evaluate,
+    function,
+    text_constant,
+    texts,
+    truth_of,
+)
 from canari.intake.r.language import deparse, function_name
+
+_MOST_JOINED = 10_000
 
 
 @function("c", "")
 def _combine(call: Call) -> Column:
     parts = [evaluate(argument, call.columns) for _, argument in call.expression.value[1:]]
+    if len(parts) == 1:
+        return parts[0]
     if not parts or not all(part.constant for part in parts):
         call.refuse("combines columns; only constants may be combined")
     if any(part.is_text for part in parts):
@@ -27,7 +44,8 @@ def _sequence(call: Call) -> Column:
     if not np.isfinite(stop - start) or abs(stop - start) > 10_000:
         call.refuse("is no sequence of a sensible length")
     step = 1.0 if stop >= start else -1.0
-    return constant_of(start + step * np.arange(int(abs(stop - start) + 1e-10) + 1), "number")
+    kind: Kind = "integer" if start == np.rint(start) else "number"
+    return constant_of(start + step * np.arange(int(abs(stop - start) + 1e-10) + 1), kind)
 
 
 @function("seq", "from to by length.out")
@@ -76,26 +94,77 @@ def _as_logical(call: Call) -> Column:
 
 @function("as.character", "x")
 def _as_character(call: Call) -> Column:
-    x = _labelled(call.column("x"))
+    x = labelled(call.column("x"))
     return Column(x.values, "character" if x.is_text else x.kind, x.levels, x.constant)
 
 
 @function("factor as.factor ordered as.ordered", "x levels labels exclude ordered")
 def _factor(call: Call) -> Column:
-    x = _labelled(call.column("x"))
+    given = call.column("x")
+    x = labelled(given)
+    name = function_name(call.expression)
+    ordered = bool(call.stored_number("ordered", "ordered" in name or (name == "factor" and given.ordered)))
     if "exclude" in call:
         call.refuse("uses exclude=, which is not translated")
     if "levels" in call:
         x = x.coded(tuple(call.stored_texts("levels")), deparse(call.expression))
     if "labels" in call:
         labels = tuple(call.stored_texts("labels"))
-        if "levels" not in call or len(labels) != len(x.levels) or len(set(labels)) != len(labels):
+        # Without levels=, all of a text's were in the training where there are as many labels.
+        if not x.is_text or len(labels) != len(x.levels) or len(set(labels)) != len(labels):
             call.refuse("needs levels= with as many different labels=")
-        return Column(x.values, "factor", labels, x.constant)
-    return Column(x.values, "factor" if x.is_text else x.kind, x.levels, x.constant)
+        return Column(x.values, "factor", labels, x.constant, ordered)
+    return Column(x.values, "factor" if x.is_text else x.kind, x.levels, x.constant, ordered)
 
 
-def _labelled(x: Column) -> Column:
+@function("interaction", "... drop sep lex.order")
+def _interaction(call: Call) -> Column:
+    sep = call.stored_texts("sep")[0] if "sep" in call else "."
+    factors = [labelled(evaluate(argument, call.columns)) for argument in call.rest]
+    if not call.stored_number("lex.order", 0):
+        return joined(call, factors[::-1], lambda parts: sep.join(map(str, parts[::-1])), missing=None)
+    return joined(call, factors, lambda parts: sep.join(map(str, parts)), missing=None)
+
+
+def joined(call: Call, parts: Sequence[Column], join: Callable[[Sequence[str]], str], *, missing: str | None) -> Column:
+    """Texts made of several; a missing one counts as the text `missing`, or makes the whole missing where that is None.
+
+    The levels are in the order of the parts', those of the last one varying fastest.
+    """
+    if not parts or any(not part.is_text for part in parts):
+        call.refuse("joins numbers to texts, of which there is no end; make them factors with levels= before")
+    if math.prod(len(part.levels) + 1 for part in parts) > _MOST_JOINED:
+        call.refuse(f"has more than {_MOST_JOINED} possible values")
+    check_recycling(call, *parts)
+    position: Any = np.zeros((1, 1), np.int64)
+    for part in parts:
+        position = position * (len(part.levels) + 1) + part.values
+    texts = [
+        None if None in found else join([str(text) for text in found])
+        for found in itertools.product(*([*part.levels, missing] for part in parts))
+    ]
+    levels = tuple(dict.fromkeys(text for text in texts if text is not None))
+    code = {level: place for place, level in enumerate(levels)}
+    table = np.array([len(levels) if text is None else code[text] for text in texts], np.int64)
+    return Column(take(table, position), "factor", levels, all(part.constant for part in parts))
+
+
+@function("findInterval", "x vec rightmost.closed all.inside left.open")
+def _find_interval(call: Call) -> Column:
+    x, cuts = call.numbers("x"), call.stored_numbers("vec")
+    if np.any(np.diff(cuts) < 0.0) or not len(cuts):
+        call.refuse("needs breaks that are sorted and not missing")
+    after = (x > cuts[None, :]) if call.stored_number("left.open", 0) else (x >= cuts[None, :])
+    place = after.astype(np.float64) @ np.ones((len(cuts), 1))
+    if call.stored_number("rightmost.closed", 0):
+        edge = cuts[0] if call.stored_number("left.open", 0) else cuts[-1]
+        place = np.where(x == edge, 1.0 if call.stored_number("left.open", 0) else len(cuts) - 1.0, place)
+    if call.stored_number("all.inside", 0):
+        place = np.minimum(np.maximum(place, 1.0), len(cuts) - 1.0)
+    return Column(np.where(np.isnan(x), np.nan, place), "integer", constant=call.column("x").constant)
+
+
+def labelled(x: Column) -> Column:
     """With texts for values; those of a number are only known once its levels are."""
     if x.kind == "logical":
         return Column(np.where(np.isnan(x.values), 2.0, x.values).astype(np.int64), "character", ("FALSE", "TRUE"), x.constant)
@@ -121,7 +190,8 @@ def _cut(call: Call) -> Column:
         if len(labels) != len(breaks) - 1 or len(set(labels)) != len(labels):
             call.refuse(f"has {len(labels)} labels for {len(breaks) - 1} intervals")
         outside = np.isnan(x) | (interval < 0.0) | (interval > float(last))
-        return Column(np.where(outside, float(last + 1), interval).astype(np.int64), "factor", tuple(labels))
+        ordered = bool(call.stored_number("ordered_result", 0))
+        return Column(np.where(outside, float(last + 1), interval).astype(np.int64), "factor", tuple(labels), ordered=ordered)
     outside = np.isnan(x) | (interval < 0.0) | (interval > float(last))
     return Column(np.where(outside, np.nan, interval + 1.0), "integer")
 

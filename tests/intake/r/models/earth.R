@@ -1,0 +1,25 @@
+# Multivariate adaptive regression splines of earth.
+source("common.R")
+quietly("earth")
+
+saved("earth", earth(medv ~ ., housing), housing[1:120, ])
+saved("earth-degree-3", earth(medv ~ lstat + rm + dis + crim, housing, degree = 3, nk = 30), housing[1:120, ])
+saved("earth-factors", earth(mpg ~ cyl_f + wt + maker + carb_o + automatic, cars, degree = 2), cars)
+saved("earth-linear", earth(mpg ~ log(wt) + hp + I(qsec^2), cars, linpreds = TRUE), cars)
+saved("earth-constant-terms", earth(mpg ~ wt:cyl_f + poly(hp, 2), cars, thresh = 0), cars)
+saved("earth-x", earth(as.matrix(housing[c("lstat", "rm", "dis")]), housing$medv, degree = 2), housing[1:80, ])
+saved("earth-several", earth(cbind(mpg, qsec) ~ wt + hp, mtcars), mtcars)
+saved("earth-weights", earth(mpg ~ wt + hp, mtcars, weights = qsec), mtcars)
+births <- Pima.te[c("glu", "bmi", "age", "ped")]
+saved("earth-glm", earth(type ~ glu + bmi + age + ped, Pima.tr, glm = list(family = binomial)), births)
+saved("earth-glm-class", earth(type ~ glu + bmi + age + ped, Pima.tr, glm = list(family = binomial)), births, type = "class")
+saved("earth-glm-link", earth(type ~ glu + bmi, Pima.tr, glm = list(family = binomial("probit"))), births, type = "link")
+saved("earth-glm-number", earth(I(type == "Yes") ~ glu + bmi, Pima.tr, glm = list(family = binomial)), births, type = "number")
+saved("earth-glm-poisson", earth(Days ~ Eth + Sex + Age + Lrn, quine, glm = list(family = poisson), degree = 2), quine)
+saved("earth-class", earth(type ~ glu + bmi, Pima.tr), births, type = "class")
+saved("earth-classes", earth(Species ~ ., iris), iris[1:4], type = "class")
+saved("earth-classes-numbers", earth(Species ~ ., iris, degree = 2), iris[1:4])
+saved("earth-classes-glm", earth(Species ~ Petal.Length + Sepal.Width, iris, glm = list(family = binomial)), iris[1:4])
+
+refused("earth-x-factors", earth(cars[c("wt", "cyl_f")], cars$mpg), cars, "factors in it")
+refused("earth-offset", earth(mpg ~ wt + offset(hp / 10), mtcars), mtcars, "offset")
