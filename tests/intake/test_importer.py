@@ -198,5 +198,5 @@ def test_an_object_of_a_workspace_that_is_none_or_no_model() -> None:
 
 
 def test_objects_are_only_in_workspaces_of_r() -> None:
-    with pytest.raises(UsageError, match="--object is for the objects of an .RData"):
+    with pytest.raises(UsageError, match=r"--object is for the objects of an \.RData"):
         import_file(MODELS.parent / "breast_cancer" / "breast-cancer-1.skops", object_name="model")
