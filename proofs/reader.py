@@ -175,16 +175,18 @@ def _peak() -> int:
     return int(found[1]) << 10 if found else 0
 
 
-def _judge_all(paths: list[Path], seed: int, numbers: range) -> Found:
-    """One batch, in a process of its own."""
+def _judge_all(paths: list[Path], seed: int, numbers: range, place: Path) -> Found:
+    """One batch, in a process of its own; the case that it is at is in the file `place`."""
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
     cases = _cases(paths, seed)
     batch = Found(seed, "")
     for number in numbers:
+        place.write_text(str(number))
         what, data = cases[number]
         one = judge(data, number)
         one.kinds[what] = 1
         batch.add(one)
+    place.unlink()
     return batch
 
 
@@ -202,16 +204,22 @@ def run(paths: list[Path], cases: int, seed: int, state: Path, processes: int = 
     found = load(state, Found)
     if found is None or (found.seed, found.commit) != (seed, commit()):
         found = Found(seed, commit())
+    state.parent.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=os.nice, initargs=(19,)) as pool:
         while found.next < cases and len(found.wrong) < _MOST_WRONG:
             began = time.monotonic()
             starts = range(found.next, min(cases, found.next + processes * _BATCH), _BATCH)
-            batches = [pool.submit(_judge_all, paths, seed, range(n, min(cases, n + _BATCH))) for n in starts]
+            places = [state.with_suffix(f".{i}") for i in range(len(starts))]
+            batches = [
+                pool.submit(_judge_all, paths, seed, range(n, min(cases, n + _BATCH)), place)
+                for n, place in zip(starts, places, strict=True)
+            ]
             try:
                 for batch in batches:
                     found.add(batch.result())
             except BrokenProcessPool:
-                raise ProofError(f"one of the cases from {found.next} on has ended its process (--seed {seed})") from None
+                at = " or ".join(place.read_text() for place in places if place.exists())
+                raise ProofError(f"a process has ended at case {at} of --seed {seed}, by it or by one shortly before") from None
             found.seconds += time.monotonic() - began
             save(state, found)
             print(f"{found.next:,} of {cases:,} cases, {len(found.wrong)} wrong, {found.seconds:,.0f} s", flush=True)

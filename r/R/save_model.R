@@ -20,8 +20,8 @@
 #'   responses), `aov`, `glm` (also `negbin` of
 #'   `MASS::glm.nb()`), `randomForest`, `rpart`, `ranger`, `gbm`,
 #'   `glmnet`, `cv.glmnet`, `svm`, `naiveBayes`, `nnet`, `multinom`, `lda`, `qda`,
-#'   `polr`, `rlm`, `gam`, `bam`, `coxph`, `survreg`, `earth`, `loess`, `nls` or
-#'   `kmeans`.
+#'   `polr`, `rlm`, `gam`, `bam`, `coxph`, `survreg`, `earth`, `loess`, `nls`,
+#'   `kmeans` or `train` of caret.
 #' @param rows A data frame of raw inputs, as production will send them: some
 #'   tens to some hundreds of rows, for instance the test set. Columns may be
 #'   numeric, integer, logical, character or factor. Columns that the model does
@@ -33,14 +33,13 @@
 #'   all.
 #' @param name The model's name: at most 63 of `a-z`, `0-9`, `-`, `_` and `.`.
 #'   By default it is made from the file's name.
-#' @param type The kind of answer. `"number"`: the expected response, of `lm`, of
-#'   `glm` but the binomial, of regression forests. `"probability"`: of
-#'   the second level, of a binomial `glm` and, on request, of a two-level
-#'   classification forest, so that the one can replace the other. `"class"`:
-#'   the level and the probability of each, of classification forests.
-#'   `"link"`: the linear predictor, of `glm`. `"se"`, `"confidence"` and
-#'   `"prediction"`: the section *Standard errors and intervals*. `NULL` takes
-#'   the model's own kind.
+#' @param type The kind of answer; `NULL` takes the model's own kind. `"number"`:
+#'   the expected response, of regressions. `"probability"`: of the second of two
+#'   levels, of a binomial `glm` and, on request, of a two-level classifier, so
+#'   that the one can replace the other. `"class"`: the level and, where `predict()`
+#'   has them, the probability of each. `"link"`: the linear predictor. `"se"`,
+#'   `"confidence"` and `"prediction"`: the section *Standard errors and
+#'   intervals*. `"risk"`, `"expected"` and `"survival"`: the section *Survival*.
 #' @param metrics A named list of numbers to keep with the model, such as
 #'   `list(auc = 0.84)`.
 #' @param units The inputs' units, a named character vector such as
@@ -88,6 +87,11 @@
 #' too, with a binomial `glm` in it `"probability"`. `loess`, in one variable, and
 #' `nls` answer `"number"`. A `kmeans`, which has no `predict()`, answers as its
 #' `"class"` the number of the nearest centre, of equally near ones the first.
+#' @section Models of caret:
+#' A `train` answers what `predict()` does, `"number"` or `"class"`, with the
+#' probabilities where `type = "prob"` has them. Its `preProcess` is part of the
+#' model. Rows with a missing value are answered where `preProcess` imputes
+#' medians, or the final model takes them without a formula.
 #' @section Survival:
 #' `coxph` answers `"link"` (the `"lp"` of `predict()`), `"risk"`, `"expected"` and
 #' `"survival"`; for the latter two `rows` hold the variables of `Surv()` too. Its

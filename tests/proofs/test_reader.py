@@ -1,6 +1,7 @@
 """A sample of the mutations of files of R, and whether the proof would notice what it is there for."""
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,17 @@ def test_a_file_is_imported_or_refused(tmp_path: Path) -> None:
     assert found.outcomes["refused by the translation"] > cases / 20
     assert any(outcome.startswith("translated") for outcome in found.outcomes)
     assert results.load(tmp_path / "reader.json", reader.Found) == found
+
+
+def test_a_process_that_ends_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "_judge_all", ending)
+    with pytest.raises(results.ProofError, match="a process has ended at case 0 of --seed 7"):
+        reader.run(FILES, 10, 7, tmp_path / "reader.json", processes=1)
+
+
+def ending(_paths: list[Path], _seed: int, numbers: range, place: Path) -> None:
+    place.write_text(str(numbers[0]))
+    os.abort()
 
 
 def test_a_case_is_made_from_its_number() -> None:

@@ -30,9 +30,12 @@ _SAMPLE_ROWS = 2  # told apart from a constant's single row
 def trace(predict: Callable[[Feeds], Predictions], inputs: Sequence[Input], outputs: Sequence[Output]) -> bytes:
     """The ONNX model of a numpy function from a model's feeds to its predictions (both as `canari.model` says).
 
-    Raises `IntakeError` where an output does not depend on the inputs, so that the number of rows would be lost, and
-    TypeError where `predict` uses a numpy function that has no ONNX form here.
+    Raises `IntakeError` where an input and an output have one name, and where an output does not depend on the inputs, so
+    that the number of rows would be lost, and TypeError where `predict` uses a numpy function that has no ONNX form here.
     """
+    if both := {column.name for column in inputs} & {output.name for output in outputs}:
+        name = min(both)
+        raise IntakeError(f"the column {name!r} is called like what the model answers; fit the model with another name for it")
     graph = Graph()
     feeds: dict[str, Any] = {column.name: graph.input(column) for column in inputs}
     with np.errstate(all="ignore"):

@@ -305,3 +305,12 @@ def test_numpy_and_onnxruntime_agree_on_functions(function: str, expression: ROb
 def test_na_of_an_integer_constant_stays_missing() -> None:
     ours, _ = both(call("+", x, RObject("integer", np.array([NA_INTEGER], np.int32))), ROWS)
     assert np.isnan(ours).all()
+
+
+def test_a_number_beyond_r_s_integers_is_a_double() -> None:
+    """R has no integer 3e9: a column that holds it is numeric, and does not overflow."""
+    rows = ROWS | {"i": np.array([[3e9], [-3e9], [2147483647.0], [NA]])}
+    ours, onnx = both(call("*", i, 2), rows)
+    assert ours.ravel().tolist()[:2] == onnx.ravel().tolist()[:2] == [6e9, -6e9]
+    assert np.isnan(ours[2:]).all()
+    assert np.isnan(onnx[2:]).all()

@@ -36,7 +36,9 @@ def read_r(data: bytes, sha256: str, object_name: str | None = None) -> Fitted:
         translation = _translate(fitted, tuple(_inputs(fitted, bundle)), bundle.rows if bundle else {}, tuple(_warnings(model)))
     except RecursionError:
         raise IntakeError("an expression in the model's formula is nested too deep") from None
-    except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
+    except IntakeError:
+        raise
+    except Exception as error:
         raise IntakeError(
             f"the {model_class} in the file is not as R {r_version} and its packages make it: {error}; if another version of "
             "its package fitted it, fit it again with a newer one"

@@ -100,6 +100,8 @@ def _number(value: float, kind: str) -> str:
 
 def number_as_text(value: float) -> str:
     """`as.character` of a double: up to 15 significant digits, whichever of fixed and scientific notation is shorter."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Inf" if value > 0 else "-Inf"
     rounded = float(f"{value:.14e}")
     digits = next(n for n in range(1, 16) if float(f"{value:.{n - 1}e}") == rounded)
     mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")

@@ -51,3 +51,4 @@ refused("own-function-doubling", local({
   lm(mpg ~ f(wt), mtcars)
 }), mtcars, "calls functions more than 1000 times")
 refused("local", ppr(mpg ~ wt + hp, data = mtcars, nterms = 1), mtcars, "'ppr.form/ppr', which is not supported; supported are ")
+refused("input-like-output", lm(mpg ~ prediction, transform(mtcars, prediction = wt)), transform(mtcars, prediction = wt), "'prediction' is called like")

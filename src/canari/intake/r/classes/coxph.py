@@ -1,5 +1,6 @@
 """Cox's proportional hazards models of package survival: `coxph`."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -20,6 +21,8 @@ from canari.model import Predictions
 from canari.signature import Output
 
 CLASSES = (("coxph",),)
+
+_MOST_STRATA = 100_000
 
 Floats = npt.NDArray[np.float64]
 
@@ -122,6 +125,8 @@ class _Strata:
         self._arguments = [argument for call in calls.values() for argument in _strata_arguments(call)]
         parts = [_parts(label, [name for name, _ in self._arguments]) for label in self.labels]
         self._levels = [tuple(dict.fromkeys(values)) for values in zip(*parts, strict=True)]
+        if math.prod(map(len, self._levels)) > _MOST_STRATA:
+            raise IntakeError(f"the strata() of the coxph have more than {_MOST_STRATA} combinations of levels")
         combinations = list(product(*self._levels))
         position = {part: i for i, part in enumerate(parts)}
         self._table = np.array([*(position.get(combination, len(parts)) for combination in combinations), len(parts)])
@@ -215,8 +220,11 @@ def _stratum_means(model: RObject, strata: _Strata, mean: float) -> Floats:
     if offset is not None:
         eta = eta - offset.doubles()
     weights = _weights(model, len(eta))
-    codes = strata.of_training.doubles().astype(int) - 1
-    return np.bincount(codes, weights * eta) / np.bincount(codes, weights)
+    codes = strata.of_training.doubles()
+    if not ((codes >= 1) & (codes <= len(strata.labels))).all():
+        raise IntakeError("the coxph is damaged: a row of the training is in no stratum")
+    places = codes.astype(int) - 1
+    return np.bincount(places, weights * eta) / np.bincount(places, weights)
 
 
 def _weights(model: RObject, rows: int) -> Floats:

@@ -34,7 +34,9 @@ def _arithmetic(ufunc: np.ufunc, *, keeps_integers: bool) -> Function:
         result = ufunc(call.numbers("x"), call.numbers("y"))
         integer = keeps_integers and {x.kind, y.kind} <= {"integer", "logical"}
         if integer:
-            result = np.where(np.abs(result) > INTEGER_MAX, np.nan, result)
+            # A caller's number that is too large for an integer of R is a double there, and so is what is made of it.
+            overflows = (np.abs(result) > INTEGER_MAX) & (np.abs(x.values) <= INTEGER_MAX) & (np.abs(y.values) <= INTEGER_MAX)
+            result = np.where(overflows, np.nan, result)
         return Column(result, "integer" if integer else "number", constant=x.constant and y.constant)
 
     return calculate
