@@ -96,11 +96,12 @@ peers: .venv-peers-vetiver/.done .venv-peers-mlserver/.done .venv-peers-go/bin/g
 .venv-peers-go/bin/ghz:
 	GOBIN=$(CURDIR)/.venv-peers-go/bin go install github.com/bojand/ghz/cmd/ghz@v0.120.0
 
-# The server side by side with an empty one and with peers, about half an hour; needs wrk, and R with plumber and randomForest.
+# The server side by side with an empty one and with peers, and the reader with others; about half an hour; needs wrk, and R with
+# plumber and randomForest.
 bench: examples
 	-$(MAKE) --keep-going peers
 	mkdir -p out/bench
-	for table in peers protocols forest latency batch start memory overload; do \
+	for table in peers protocols forest latency batch start memory overload reader; do \
 	  $(BIN)/python benchmarks/$$table.py > out/bench/$$table.md || exit 1; cat out/bench/$$table.md; done
 
 # What takes long: a million malformed requests, rolling stops under load, every path against the protocol's description.

@@ -4,7 +4,7 @@
 
 It starts from small real files and keeps in out/proofs/reader-corpus what reaches new code, also for the next time. What is
 read is looked at through every accessor; whatever raises anything but `IntakeError`, takes longer than 10 s or more than 1 GB
-ends the search with 1, and is left there as crash-*. Needs atheris, which `make setup` does not install: pip install atheris.
+ends the search with 1, and is left there as crash-*. Atheris is built for Linux on x86-64 only.
 """
 
 import argparse
