@@ -131,7 +131,7 @@ def _outcome(data: bytes, number: int, before: int, found: Found) -> str:
     finally:
         taken = _peak() - before
         found.reading = Most(taken, number)
-        found.multiple = Most(max(0, taken - (64 << 20)) / len(data), number)
+        found.multiple = Most(max(0, taken - (64 << 20)) / max(1, len(data)), number)
         if taken > (64 << 20) + 250 * len(data) + _PYTHON:
             found.wrong[number] = f"reading {len(data)} bytes takes {taken >> 20} MiB"
     try:

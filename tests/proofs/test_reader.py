@@ -89,3 +89,7 @@ def test_a_refusal_must_be_a_sentence(model: bytes, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(reader, "read_r", mumbling)
     assert "no sentence" in reader.judge(model, 5).wrong[5]
+
+
+def test_an_empty_file_is_refused_like_any_other() -> None:
+    assert reader.judge(b"", 0).outcomes == {"refused by the reader": 1}
