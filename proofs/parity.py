@@ -86,8 +86,8 @@ def _differences(signature: Signature, checks: Checks, predictions: Predictions)
             theirs = np.array([number(value) for value in checks.predictions[column]])
             ours = predictions[output.name][:, i]
             finite = np.isfinite(theirs) & np.isfinite(ours)
-            difference = np.abs(theirs - ours)[finite]
-            size = np.abs(theirs)[finite]
+            difference = np.abs(theirs[finite] - ours[finite])
+            size = np.abs(theirs[finite])
             absolute = max(absolute, float(difference.max(initial=0.0)))
             relative = max(relative, float((difference[size > 0] / size[size > 0]).max(initial=0.0)))
     return absolute, relative

@@ -246,6 +246,20 @@ class Release:
         cpu, memory = (max(parse_quantity(u[what]) for u in used) for what in ("cpu", "memory"))  # type: ignore[no-untyped-call]
         return f"{1000 * cpu:.0f} mCPU, {memory / 2**20:.0f} MiB"
 
+    def stable_load(self) -> float:
+        """The CPU that the stable pods use together, as metrics-server last saw it, in requests of one pod."""
+        stable, _ = self.hashes()
+        pods = self.pods(stable)
+        names = {pod["metadata"]["name"] for pod in pods}
+        found = wait_for(
+            lambda: [m for m in self.cluster.list("metrics.k8s.io/v1beta1", "PodMetrics") if m["metadata"]["name"] in names],
+            lambda metrics: len(metrics) == len(names),
+            "the stable pods' resource metrics",
+        )
+        used = sum(parse_quantity(c["usage"]["cpu"]) for pod in found for c in pod["containers"])  # type: ignore[no-untyped-call]
+        asked = parse_quantity(pods[0]["spec"]["containers"][0]["resources"]["requests"]["cpu"])  # type: ignore[no-untyped-call]
+        return float(used / asked)
+
     def running_gates(self) -> list[str]:
         """The names of the gate's running pods."""
         pods = self.cluster.list("v1", "Pod", f"app.kubernetes.io/name={self.name}-gate")

@@ -20,7 +20,7 @@ FILES = [
 
 
 def test_a_file_is_imported_or_refused(tmp_path: Path) -> None:
-    cases = 2_000
+    cases = 700
     found = reader.run(FILES, cases, 7, tmp_path / "reader.json", processes=1)
     assert found.next == sum(found.outcomes.values()) == sum(found.kinds.values()) == cases
     assert found.outcomes["refused by the reader"] > cases / 10
