@@ -33,6 +33,7 @@ from canari.gate.rows import generate, records
 from canari.model import Value
 from canari.serving.oip import open_inference_pb2 as pb
 from canari.signature import Input, Signature
+from tests.cluster.cluster import PATIENCE
 
 Protocol: TypeAlias = Literal["rest", "grpc"]
 PROTOCOLS: tuple[Protocol, ...] = ("rest", "grpc")
@@ -170,7 +171,7 @@ class Callers:
 
 
 @contextmanager
-def call(plan: Plan, seconds: float = 60) -> Iterator[Callers]:
+def call(plan: Plan, seconds: float = PATIENCE) -> Iterator[Callers]:
     """Start callers, and go on when both protocols were answered."""
     with Callers(plan) as callers:
         deadline = time.monotonic() + seconds

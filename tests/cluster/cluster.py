@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 ARGO = "argoproj.io/v1alpha1"
 GATEWAY = "gateway.networking.k8s.io/v1"
+PATIENCE = 300.0
+"""Seconds for what takes a few, but minutes beside other work: how long it took is not what the test asks."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def wait_for(
     read: Callable[[], T],
     enough: Callable[[T], bool],
     what: str,
-    seconds: float = 60,
+    seconds: float = PATIENCE,
     every: float = 0.5,
     never: Callable[[T], bool] | None = None,
 ) -> T:

@@ -30,7 +30,7 @@ from tests.cluster.release import Release
 __all__ = ["Cluster", "wait_for"]
 
 _K8S = Path(__file__).parents[2] / "k8s"
-_SECONDS = 600  # for one case; the first one also builds images
+_SECONDS = 900  # for one case; the first one also builds images
 _NEEDED = {"argoproj.io/v1alpha1": "Argo Rollouts", "gateway.networking.k8s.io/v1": "the Gateway API"}
 
 

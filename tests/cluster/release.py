@@ -16,12 +16,11 @@ import yaml
 from kubernetes.utils import parse_quantity
 
 from tests.cluster.callers import Account, Callers, Plan, call
-from tests.cluster.cluster import ARGO, GATEWAY, Cluster, wait_for
+from tests.cluster.cluster import ARGO, GATEWAY, PATIENCE, Cluster, wait_for
 from tests.cluster.images import Images
 
 _K8S = Path(__file__).parents[2] / "k8s"
 _ROUTES = {"rest": "HTTPRoute", "grpc": "GRPCRoute"}
-_WAITING = (None, "", "Pending", "Running", "Progressing", "Paused")
 
 
 @dataclass
@@ -30,10 +29,11 @@ class Settings:
 
     pause: int = 10  # seconds at either weight
     gate: int = 8  # seconds of load
-    deadline: int = 60  # seconds of `progressDeadlineSeconds`
-    gate_deadline: int = 90  # seconds of `activeDeadlineSeconds`
+    deadline: int = 300  # seconds of `progressDeadlineSeconds`
+    gate_deadline: int = 240  # seconds of `activeDeadlineSeconds`
     rules: str = "quick"  # of tests/cluster/gate
-    light: bool = False  # one pod, and next to no CPU asked for: several models have room on a small machine
+    single: bool = False  # one pod, not two
+    little_cpu: bool = True  # next to no CPU is asked for: the releases of several workers have room on a node of two cores
 
 
 class Release:
@@ -59,9 +59,10 @@ class Release:
         steps = "/spec/strategy/canary/steps"
         self.patch("Rollout", {f"{steps}/3/pause/duration": pause, f"{steps}/7/pause/duration": pause})
         self.patch("Rollout", {"/spec/progressDeadlineSeconds": self.settings.deadline})
-        if self.settings.light:
+        if self.settings.little_cpu:
             self.patch("Rollout", {"/spec/template/spec/containers/0/resources/requests/cpu": "20m"})
             self.patch_gate_job({"/template/spec/containers/0/resources/requests/cpu": "20m"})
+        if self.settings.single:
             self.patch("HorizontalPodAutoscaler", {"/spec/minReplicas": 1, "/spec/maxReplicas": 1})
         self.patch_gate(duration=str(self.settings.gate), rules=self.settings.rules)
         self.patch_gate_job({"/activeDeadlineSeconds": self.settings.gate_deadline})
@@ -121,7 +122,7 @@ class Release:
         """Bring the stable version up where there was nothing."""
         self.install()
         self.apply()
-        self.wait("Healthy", 90)
+        self.wait("Healthy")
 
     def start(self, candidate: str) -> float:
         """Release a version by applying it; the time."""
@@ -132,7 +133,7 @@ class Release:
         """As a person ends a rejected release: git and the cluster ask for the stable version again."""
         self.set_images(model=self.images.stable)
         self.apply()
-        self.wait("Healthy", 60)
+        self.wait("Healthy")
 
     def argo(self, *arguments: str) -> str:
         """`kubectl argo rollouts`."""
@@ -141,7 +142,7 @@ class Release:
 
     def canari(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess[str]:
         """`canari release ...` in the namespace."""
-        ran = subprocess.run(self.command(*arguments), capture_output=True, text=True, check=False, timeout=240)
+        ran = subprocess.run(self.command(*arguments), capture_output=True, text=True, check=False, timeout=2 * PATIENCE)
         assert ran.returncode in codes, f"{arguments}: exit code {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
         return ran
 
@@ -161,7 +162,7 @@ class Release:
             return None, "not seen yet"
         return status.get("phase"), status.get("message", "")
 
-    def wait(self, phase: str, seconds: float, message: str = "") -> float:
+    def wait(self, phase: str, seconds: float = PATIENCE, message: str = "") -> float:
         """Wait for a phase, and a part of its message; the time. Fails at once where Healthy cannot come any more."""
 
         def enough(status: tuple[str | None, str]) -> bool:
@@ -174,7 +175,7 @@ class Release:
         wait_for(self.status, enough, f"{phase} {message} of {self.name}", seconds)
         return time.time()
 
-    def wait_weight(self, weight: int, seconds: float = 150) -> float:
+    def wait_weight(self, weight: int, seconds: float = PATIENCE) -> float:
         """Wait until both routes give the canary a weight; the time. Fails at once where it cannot come any more."""
 
         def enough(weights: dict[str, int]) -> bool:
@@ -187,7 +188,7 @@ class Release:
         wait_for(self.weights, enough, f"weight {weight} of {self.name}", seconds, every=0.2)
         return time.time()
 
-    def wait_inconclusive(self, seconds: float) -> float:
+    def wait_inconclusive(self, seconds: float = PATIENCE) -> float:
         """Wait until an inconclusive verdict pauses the release; the time."""
         wait_for(
             lambda: [c["reason"] for c in self.rollout()["status"].get("pauseConditions") or ()],

@@ -13,7 +13,7 @@ from tests.cluster.conftest import NewRelease
 from tests.cluster.numbers import Numbers
 from tests.cluster.release import Release, Settings
 
-SETTINGS = Settings(deadline=50, gate_deadline=40, light=True)
+SETTINGS = Settings(deadline=50, gate_deadline=40, single=True)
 SECONDS = 180  # for starting, the deadline and its discovery
 
 
@@ -47,7 +47,7 @@ def releases(new_release: NewRelease) -> dict[str, Release]:
         release.install()
         release.apply()
     for release in made.values():
-        release.wait("Healthy", 120)
+        release.wait("Healthy")
     return made
 
 

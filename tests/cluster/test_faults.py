@@ -20,7 +20,7 @@ IN_FLIGHT = 3.0  # seconds after a pod's death until the gateway has heard: requ
 
 @pytest.fixture(scope="module")
 def release(new_release: NewRelease) -> Release:
-    release = new_release(settings=Settings(pause=15, deadline=120))
+    release = new_release(settings=Settings(pause=15))
     release.deploy()
     return release
 
@@ -37,7 +37,7 @@ def test_controller_stopped_in_the_middle(release: Release, fault: Callable[[str
         finally:
             fault("start-rollouts")
         while_stopped = callers.account().since(at_ten + 1, time.time() - 1)
-        done = release.wait("Healthy", 180)
+        done = release.wait("Healthy")
         release.settle(done + 5)
         account = callers.stop()
     assert account.lost == []
@@ -59,13 +59,13 @@ def test_pods_killed_gate_evicted_kubelet_restarted(release: Release, fault: Cal
         release.wait_weight(50)
         killed.append(kill_pod(release, stable))
         whole = release.replicas()
-        wait_for(lambda: release.restarts_and_ready(stable), lambda found: found == (1, whole), "the killed pod's return", 30)
+        wait_for(lambda: release.restarts_and_ready(stable), lambda found: found == (1, whole), "the killed pod's return")
         killed.append(delete_pod(release, stable))
-        wait_for(lambda: release.restarts_and_ready(stable)[1], lambda ready: ready == whole, "the deleted pod's successor", 30)
+        wait_for(lambda: release.restarts_and_ready(stable)[1], lambda ready: ready == whole, "the deleted pod's successor")
         restarted = time.time()
         fault("restart-kubelet")
         asked_again = time.time() + UNREADY
-        done = release.wait("Healthy", 180)
+        done = release.wait("Healthy")
         release.settle(done + 5)
         account, retried = callers.stop(), retrying.stop()
     # Kubernetes 1.34 takes all pods of a node for unready until its restarted kubelet has asked them: here, every pod there is.
@@ -81,7 +81,7 @@ def test_pods_killed_gate_evicted_kubelet_restarted(release: Release, fault: Cal
 
 def evict_gate(release: Release) -> None:
     """As a drain of its node does."""
-    (name,) = wait_for(release.running_gates, lambda names: len(names) == 1, "the gate's pod", 60)
+    (name,) = wait_for(release.running_gates, lambda names: len(names) == 1, "the gate's pod")
     evictions = release.cluster.resource("v1", "Pod").subresources["eviction"]
     body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": release.cluster.namespace}}
     evictions.create(body=body, name=name, namespace=release.cluster.namespace)

@@ -20,7 +20,7 @@ def test_inconclusive_gate_pauses_and_a_person_decides(release: Release, numbers
     with release.callers() as callers:
         release.start(release.images.candidate)
         for decision, weight in (("promote", 0), ("abort", 10)):
-            paused = release.wait_inconclusive(90)
+            paused = release.wait_inconclusive()
             run = release.analysis_runs()[-1]
             assert run["status"]["phase"] == "Inconclusive"
             (measurement,) = run["status"]["metricResults"][0]["measurements"]
@@ -31,7 +31,7 @@ def test_inconclusive_gate_pauses_and_a_person_decides(release: Release, numbers
             assert release.weights() == dict.fromkeys(PROTOCOLS, weight)
             if decision == "promote":
                 release.argo("promote")
-                wait_for(release.weights, lambda weights: set(weights.values()) == {10}, "callers on the candidate", 30)
+                wait_for(release.weights, lambda weights: set(weights.values()) == {10}, "callers on the candidate")
             else:
                 release.argo("abort")
                 aborted = release.wait("Degraded", 15, "abort")

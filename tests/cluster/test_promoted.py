@@ -3,6 +3,7 @@
 import pytest
 
 from tests.cluster.callers import PROTOCOLS
+from tests.cluster.cluster import PATIENCE
 from tests.cluster.conftest import NewRelease
 from tests.cluster.numbers import Numbers
 from tests.cluster.release import Release, Settings
@@ -14,7 +15,7 @@ PAUSE = 25  # long enough to count callers' shares at either weight while no gat
 
 @pytest.fixture(scope="module")
 def release(new_release: NewRelease) -> Release:
-    return new_release(settings=Settings(pause=PAUSE))
+    return new_release(settings=Settings(pause=PAUSE, little_cpu=False))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -25,9 +26,9 @@ def _stops() -> None:
 def test_first_deployment(release: Release, numbers: Numbers) -> None:
     release.install()
     started = release.apply()
-    ready = release.wait("Healthy", 60) - started
+    ready = release.wait("Healthy") - started
     with release.callers(count=200) as callers:
-        account = callers.wait(60)
+        account = callers.wait(PATIENCE)
     assert account.lost == []
     assert {p: account.of(p).share("1") for p in PROTOCOLS} == {"rest": 1, "grpc": 1}
     numbers.requests("first deployment", account, seconds_until_ready=ready)
@@ -45,7 +46,7 @@ def test_healthy_candidate_is_promoted_and_no_request_fails(release: Release, nu
             if weight == 10:
                 gateway = ("--gateway", f"http://{release.cluster.gateway}")
                 release.canari("verify", release.name, *gateway, "--requests", "3000")  # says the same by itself
-        took = release.wait("Healthy", 120) - started
+        took = release.wait("Healthy") - started
         account = callers.stop()
     assert account.lost == []
     for weight, found in shares.items():
@@ -62,7 +63,7 @@ def test_plausible_mistake_is_stopped_before_a_caller_meets_it(release: Release,
     """A column that was centred twice: as quick as the others, no error, and other predictions."""
     with release.callers() as callers:
         release.start(release.images.model("3"))
-        release.wait("Degraded", 90, "abort")
+        release.wait("Degraded", message="abort")
         account = callers.stop()
     assert account.lost == []
     assert {r.version for r in account.requests} == {"2"}

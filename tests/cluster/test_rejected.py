@@ -40,7 +40,7 @@ def test_faulty_candidate_loses_its_callers_to_stable(release: Release, numbers:
     with release.callers() as callers:
         release.start(release.images.faulty(fault))
         release.wait_weight(10)
-        aborted = release.wait("Degraded", 90, "aborted")
+        aborted = release.wait("Degraded", message="aborted")
         ended = release.gate_ended()
         release.settle(ended + SECONDS_TO_STABLE + 5)
         account = callers.stop()

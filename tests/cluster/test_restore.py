@@ -16,7 +16,7 @@ def test_stable_comes_up_first_and_the_candidate_step_by_step(new_release: NewRe
         try:
             with release.callers() as callers:
                 answering = time.time()
-                first = release.wait_weight(10, 120)
+                first = release.wait_weight(10)
                 release.settle(first + 5)
                 account = callers.stop().since(answering)
         finally:

@@ -22,7 +22,7 @@ TARGET = "/spec/metrics/0/resource/target/averageUtilization"
 
 @pytest.fixture(scope="module")
 def release(new_release: NewRelease) -> Release:
-    release = new_release(settings=Settings(pause=PAUSE, rules="errors"))
+    release = new_release(settings=Settings(pause=PAUSE, rules="errors", little_cpu=False))
     release.patch(
         "HorizontalPodAutoscaler",
         {
@@ -51,7 +51,7 @@ def test_load_doubles_in_the_middle(release: Release, numbers: Numbers) -> None:
             assert release.weights() == dict.fromkeys(PROTOCOLS, 10)
             grown, busy, until = release.replicas(), release.usage(), time.time()
             added = more.stop()
-        wait_for(release.replicas, lambda replicas: replicas == before, "the former number of pods", 120)
+        wait_for(release.replicas, lambda replicas: replicas == before, "the former number of pods")
         release.argo("abort")
         release.wait("Degraded", 15, "abort")
         account = callers.stop()

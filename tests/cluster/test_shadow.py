@@ -34,7 +34,7 @@ def release(new_release: NewRelease) -> Release:
     release.patch("Rollout", {"/spec/strategy/canary/steps/1/pause/duration": f"{SHADOW_PAUSE}s"})
     release.deploy()
     release.cluster.kubectl("rollout", "status", f"deployment/{release.name}-shadow", "--timeout=90s")
-    wait_for(lambda: summary(release)["state"], lambda state: state == "idle", "an idle comparer", 60)
+    wait_for(lambda: summary(release)["state"], lambda state: state == "idle", "an idle comparer")
     return release
 
 
@@ -92,7 +92,7 @@ def test_a_plausible_mistake_is_seen_in_callers_requests_before_a_caller_meets_i
         )
         assert release.weights() == {"rest": 0, "grpc": 0}
         release.argo("abort")
-        release.wait("Degraded", 60)
+        release.wait("Degraded")
         wait_for(lambda: summary(release)["state"], lambda state: state == "idle", "the end of the comparison")
         account = callers.stop()
     assert account.lost == []
@@ -112,9 +112,9 @@ def test_the_gates_judge_the_candidate_by_callers_requests(release: Release, num
     candidate = release.images.candidate
     with release.callers() as callers:
         release.start(candidate)
-        release.wait_weight(50, 240)
+        release.wait_weight(50)
         found = summary(release)["comparisons"][0]
-        release.wait("Healthy", 180)
+        release.wait("Healthy")
         account = callers.stop()
     assert account.lost == []
     assert found["candidate"] == "diabetes:2"

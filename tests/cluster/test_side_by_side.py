@@ -12,20 +12,16 @@ from tests.cluster.numbers import Numbers
 from tests.cluster.release import Release, Settings
 
 NAMES = ("abandoned", "reconfigured", "overtaken", "untouched")
-SECONDS = 300
 
 
 @pytest.fixture(scope="module")
 def releases(new_release: NewRelease) -> dict[str, Release]:
-    made = {
-        name: new_release(name=name, settings=Settings(deadline=120, gate_deadline=150, rules="errors", light=True))
-        for name in NAMES
-    }
+    made = {name: new_release(name=name, settings=Settings(rules="errors", single=True)) for name in NAMES}
     for release in made.values():
         release.install()
         release.apply()
     for release in made.values():
-        release.wait("Healthy", 120)
+        release.wait("Healthy")
     return made
 
 
@@ -38,14 +34,14 @@ def test_each_release_ends_by_itself(releases: dict[str, Release], numbers: Numb
         abandon(abandoned)
         reconfigured.patch("Rollout", {"/spec/template/spec/containers/0/env": [{"name": "LOG_LEVEL", "value": "debug"}]})
         reconfigured.apply()
-        overtaken.wait_weight(10, SECONDS)
+        overtaken.wait_weight(10)
         stable, second = overtaken.hashes()
         overtaken.start(overtaken.images.third)
         third = wait_for(lambda: overtaken.hashes()[1], lambda newest: newest != second, "the third version")
         overtaken.wait_weight(0, 15)
         assert overtaken.hashes() == (stable, third)
         for release in (abandoned, reconfigured, overtaken):
-            release.wait("Healthy", SECONDS)
+            release.wait("Healthy")
         accounts = {name: called.stop() for name, called in callers.items()}
     for name, account in accounts.items():
         assert account.lost == [], name
@@ -67,7 +63,7 @@ def abandon(release: Release) -> None:
     command = release.command("start", str(release.overlay), "--image", release.images.candidate, "--insecure-registry")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
-        wait_for(lambda: release.hashes()[1], lambda newest: newest != before, "the release's start", 60)
+        wait_for(lambda: release.hashes()[1], lambda newest: newest != before, "the release's start")
     finally:
         process.send_signal(signal.SIGKILL)
         _, errors = process.communicate()

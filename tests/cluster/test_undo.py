@@ -27,7 +27,7 @@ def test_applying_again_in_the_middle_leaves_the_weights_and_undo_takes_all_call
         burst = release.burst(4000, 10)
         shares = {p: 100 * burst.of(p).share("2") for p in PROTOCOLS}
         release.argo("undo")
-        undone = release.wait("Healthy", 30)
+        undone = release.wait("Healthy")
         release.settle(undone + 5)
         account = callers.stop()
     assert shares == pytest.approx(dict.fromkeys(PROTOCOLS, 10), abs=2)
@@ -40,14 +40,14 @@ def test_undo_again_and_again_never_goes_to_a_rejected_version(release: Release,
     """Versions 1, 2 and 4 passed; a faulty one is rejected."""
     for candidate in (release.images.candidate, release.images.third):
         release.start(candidate)
-        release.wait("Healthy", 180)
+        release.wait("Healthy")
     release.start(release.images.faulty("erring"))
-    release.wait("Degraded", 90, "abort")
+    release.wait("Degraded", message="abort")
     with release.callers() as callers:
         served = []
         for _ in range(3):
             release.canari("undo", release.name)
-            undone = release.wait("Healthy", 60)
+            undone = release.wait("Healthy")
             release.settle(undone + 4)
             served.append({r.version for r in callers.account().since(undone).requests})
         account = callers.stop()
