@@ -83,7 +83,7 @@ def test_no_caller_reaches_it_and_the_release_ends(
     if name.startswith("gate-"):
         gates = {run["status"]["phase"] for run in release.analysis_runs() if run["metadata"]["name"].endswith("-gate")}
         assert gates
-        assert gates <= {"Failed", "Error", "Inconclusive", "Pending", "Running"}
+        assert "Successful" not in gates
     else:
         assert phase == "Degraded"
         assert "Template 'candidate' exceeded its progressDeadlineSeconds" in message
