@@ -31,7 +31,7 @@ class Settings:
     gate: int = 8  # seconds of load
     deadline: int = 300  # seconds of `progressDeadlineSeconds`
     gate_deadline: int = 240  # seconds of `activeDeadlineSeconds`
-    rules: str = "quick"  # of tests/cluster/gate
+    rules: str = "errors"  # of tests/cluster/gate
     single: bool = False  # one pod, not two
     little_cpu: bool = True  # next to no CPU is asked for: the releases of several workers have room on a node of two cores
 
@@ -130,7 +130,7 @@ class Release:
         return self.apply()
 
     def back_to_stable(self) -> None:
-        """As a person ends a rejected release: git and the cluster ask for the stable version again."""
+        """As a person ends a release: git and the cluster ask for the first stable version again."""
         self.set_images(model=self.images.stable)
         self.apply()
         self.wait("Healthy")

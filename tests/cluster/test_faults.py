@@ -19,10 +19,16 @@ IN_FLIGHT = 3.0  # seconds after a pod's death until the gateway has heard: requ
 
 
 @pytest.fixture(scope="module")
-def release(new_release: NewRelease) -> Release:
+def deployed(new_release: NewRelease) -> Release:
     release = new_release(settings=Settings(pause=15))
     release.deploy()
     return release
+
+
+@pytest.fixture
+def release(deployed: Release) -> Release:
+    deployed.back_to_stable()
+    return deployed
 
 
 def test_controller_stopped_in_the_middle(release: Release, fault: Callable[[str], None], numbers: Numbers) -> None:

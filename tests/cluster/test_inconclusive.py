@@ -10,10 +10,17 @@ from tests.cluster.release import Release, Settings
 
 
 @pytest.fixture(scope="module")
-def release(new_release: NewRelease) -> Release:
+def deployed(new_release: NewRelease) -> Release:
     release = new_release(settings=Settings(gate=1))  # too short for any rule to be sure
     release.deploy()
     return release
+
+
+@pytest.fixture
+def release(deployed: Release) -> Release:
+    """Its stable version, whatever an earlier case left."""
+    deployed.back_to_stable()
+    return deployed
 
 
 def test_inconclusive_gate_pauses_and_a_person_decides(release: Release, numbers: Numbers) -> None:

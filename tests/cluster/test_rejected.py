@@ -1,13 +1,11 @@
 """Candidates that the gate rejects while they have callers: this plan begins with 10 % of them, without the first gate."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.cluster.callers import PROTOCOLS
 from tests.cluster.conftest import NewRelease
 from tests.cluster.numbers import Numbers
-from tests.cluster.release import Release
+from tests.cluster.release import Release, Settings
 
 pytestmark = pytest.mark.alone
 
@@ -16,16 +14,16 @@ SECONDS_TO_STABLE = 15
 
 @pytest.fixture(scope="module")
 def deployed(new_release: NewRelease) -> Release:
-    release = new_release()
+    release = new_release(settings=Settings(rules="quick"))
     release.leave_out_steps(2)
     release.deploy()
     return release
 
 
 @pytest.fixture
-def release(deployed: Release) -> Iterator[Release]:
-    yield deployed
+def release(deployed: Release) -> Release:
     deployed.back_to_stable()
+    return deployed
 
 
 @pytest.mark.parametrize(

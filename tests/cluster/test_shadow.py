@@ -16,7 +16,7 @@ SHADOW_PAUSE = 30  # seconds before the first gate
 
 
 @pytest.fixture(scope="module")
-def release(new_release: NewRelease) -> Release:
+def deployed(new_release: NewRelease) -> Release:
     """A stable version with the component, as its README adds it."""
     release = new_release(settings=Settings(pause=5))
     for folder, component in ((release.overlay, "shadow"), (release.overlay / "install", "shadow/routes")):
@@ -36,6 +36,13 @@ def release(new_release: NewRelease) -> Release:
     release.cluster.kubectl("rollout", "status", f"deployment/{release.name}-shadow", "--timeout=90s")
     wait_for(lambda: summary(release)["state"], lambda state: state == "idle", "an idle comparer")
     return release
+
+
+@pytest.fixture
+def release(deployed: Release) -> Release:
+    """Its stable version, whatever an earlier case left."""
+    deployed.back_to_stable()
+    return deployed
 
 
 def ask(release: Release, path: str) -> str:

@@ -16,7 +16,7 @@ NAMES = ("abandoned", "reconfigured", "overtaken", "untouched")
 
 @pytest.fixture(scope="module")
 def releases(new_release: NewRelease) -> dict[str, Release]:
-    made = {name: new_release(name=name, settings=Settings(rules="errors", single=True)) for name in NAMES}
+    made = {name: new_release(name=name, settings=Settings(single=True)) for name in NAMES}
     for release in made.values():
         release.install()
         release.apply()

@@ -9,10 +9,17 @@ from tests.cluster.release import Release
 
 
 @pytest.fixture(scope="module")
-def release(new_release: NewRelease) -> Release:
+def deployed(new_release: NewRelease) -> Release:
     release = new_release()
     release.deploy()
     return release
+
+
+@pytest.fixture
+def release(deployed: Release) -> Release:
+    """Its stable version, whatever an earlier case left."""
+    deployed.back_to_stable()
+    return deployed
 
 
 def test_applying_again_in_the_middle_leaves_the_weights_and_undo_takes_all_callers_back(
