@@ -20,12 +20,14 @@ rules:
   p95: {max_ms: 150}
   p99: {max_ms: 500}
   p50_vs_baseline: {max_ratio: 1.5, max_ms: 10}
-  p95_vs_baseline: {max_ratio: 1.5, max_ms: 100}
+  p95_vs_baseline: {max_ratio: 1.5, max_ms: 50}
   throughput: {min: 0.95}
   generator: {max_cpu: 0.95, max_delay_ms: 200}
   prediction_shift: {max: 0.1}
   prediction_difference: {max: 0.25}
 """
+# A fault shows at any rate; one that a busy machine can send leaves the generator out of it.
+GENTLE = RULES.replace("rate: 400", "rate: 100")
 NOWHERE = "http://127.0.0.1:1"
 
 
@@ -98,7 +100,7 @@ def test_a_healthy_candidate_passes(run: Gate, baseline: str, rules: Path) -> No
     ("fault", "amount", "seconds", "failing"),
     [
         ("late", 0.03, "1", "p50_vs_baseline"),
-        ("freezes", 2.0, "2.5", "p95"),
+        ("freezes", 2.0, "10", "p95_vs_baseline"),
         ("errors", 0.1, "1", "error_rate"),
         ("dies", 0.5, "1", "error_rate"),
         ("hangs", 0.0, "1", "error_rate"),
@@ -110,6 +112,7 @@ def test_a_healthy_candidate_passes(run: Gate, baseline: str, rules: Path) -> No
 def test_a_fault_fails_its_rule(
     run: Gate, baseline: str, rules: Path, fault: str, amount: float, seconds: str, failing: str
 ) -> None:
+    rules.write_text(GENTLE)
     with server(fault, amount) as candidate:
         code, verdict, printed = run(baseline, candidate, rules, "--duration", seconds)
     assert outcomes(verdict)[failing] == "fail", printed
@@ -119,6 +122,7 @@ def test_a_fault_fails_its_rule(
 
 
 def test_a_candidate_that_refuses_connections_fails(run: Gate, baseline: str, rules: Path) -> None:
+    rules.write_text(GENTLE)
     code, verdict, _ = run(baseline, NOWHERE, rules, "--duration", "1")
     assert code == 10
     assert outcomes(verdict)["error_rate"] == "fail"
@@ -129,6 +133,7 @@ def test_a_candidate_that_refuses_connections_fails(run: Gate, baseline: str, ru
 def test_predictions_are_compared_on_rows(run: Gate, baseline: str, rules: Path, fault: str, shift: str) -> None:
     rows = rules.with_name("rows.csv")
     rows.write_text(CSV)
+    rules.write_text(GENTLE)
     with server(fault, 0.3) as candidate:
         _, verdict, printed = run(baseline, candidate, rules, "--rows", str(rows), "--duration", "0.5")
     assert outcomes(verdict)["prediction_shift"] == shift, printed
@@ -137,7 +142,7 @@ def test_predictions_are_compared_on_rows(run: Gate, baseline: str, rules: Path,
 
 
 def test_too_few_requests_are_inconclusive(run: Gate, baseline: str, rules: Path) -> None:
-    rules.write_text(RULES.replace("rate: 400", "rate: 100"))
+    rules.write_text(GENTLE)
     code, verdict, printed = run(baseline, baseline, rules, "--duration", "2")
     assert (code, verdict["outcome"]) == (11, "inconclusive"), printed
     assert outcomes(verdict)["p99"] == outcomes(verdict)["error_rate"] == "inconclusive"

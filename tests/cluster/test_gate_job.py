@@ -56,7 +56,7 @@ def gate(cluster: Cluster, objects: list[dict[str, Any]], images: Images) -> dic
             cluster.create(manifest)
     template = next(o for o in objects if o["kind"] == "AnalysisTemplate" and o["metadata"]["name"] == "diabetes-gate")
     text = json.dumps(template["spec"]["metrics"][0]["provider"]["job"]["spec"])
-    arguments = {"model": "diabetes", "release": "new", "stable": "old", "duration": "10", "rules": "quick",
+    arguments = {"model": "diabetes", "release": "new", "stable": "old", "duration": "10", "rules": "errors",
                  "baseline": f"{EXPERIMENT}-baseline", "candidate": f"{EXPERIMENT}-candidate"}  # fmt: skip
     for name, value in arguments.items():
         text = text.replace(f"{{{{args.{name}}}}}", value)

@@ -3,11 +3,13 @@
 from itertools import islice
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from canari.gate.arrivals import even, poisson, stream
+from canari.gate.arrivals import due_times, even, poisson, shares, stream
+from canari.gate.plan import ARMS, LoadPlan
 
 
 def test_poisson_arrivals_have_exponential_gaps() -> None:
@@ -32,3 +34,21 @@ def test_a_seed_repeats_arrivals_and_each_purpose_has_its_own() -> None:
     assert first(3, "arrivals baseline") == first(3, "arrivals baseline")
     assert first(3, "arrivals baseline") != first(3, "arrivals candidate")
     assert first(3, "arrivals baseline") != first(4, "arrivals baseline")
+
+
+@given(workers=st.integers(0, 7), seed=st.integers(0, 2**31), arrivals=st.sampled_from(["even", "poisson"]))
+def test_workers_share_a_rate_and_nobody_sends_anothers_arrivals(workers: int, seed: int, arrivals: str) -> None:
+    plan = LoadPlan(
+        urls={"baseline": "", "candidate": ""}, rows=[], rate=210.0, arrivals=arrivals, duration_s=2.0, warmup_s=0.5,
+        timeout_s=1.0, seed=seed, locustfile=None, recording="", workers=workers, web_port=8089,
+    )  # fmt: skip
+    each = shares(plan)
+    assert len(each) == max(1, workers)
+    assert sum(share.rate for share in each) == pytest.approx(plan.rate)
+    assert {(share.workers, share.web_port) for share in each} == {(0, None)}
+    for arm in ARMS:
+        due = due_times(plan)[arm]
+        apart = [due_times(share)[arm] for share in each]
+        assert due.tolist() == sorted(np.concatenate(apart).tolist())
+        assert len(set(due.tolist())) == len(due)
+        assert abs(len(due) - 420) < (150 if arrivals == "poisson" else 1)

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from canari.gate.plan import Load, LoadPlan
+from canari.gate.plan import Load, LoadPlan, Started
 from canari.gate.recording import Tail, read, to_table
 from tests.gate.faulty import CSV, server
 
@@ -106,7 +106,10 @@ def send(tmp_path: Path, url: str, locustfile: str | None, **changes: Any) -> Lo
         timeout=60,
         check=True,
     )
-    return msgspec.json.decode(done.stdout, type=Load)
+    first, last = done.stdout.splitlines()
+    load = msgspec.json.decode(last, type=Load)
+    assert msgspec.json.decode(first, type=Started).started == load.started
+    return load
 
 
 def test_arrivals_go_on_beyond_the_connections_and_their_wait_counts(tmp_path: Path) -> None:

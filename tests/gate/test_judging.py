@@ -109,8 +109,8 @@ def test_a_broken_baseline_makes_no_candidate_pass_a_relative_rule() -> None:
 )
 def test_a_starved_generator_decides_nothing_by_the_clock(changes: dict[str, Any], cpu: float) -> None:
     requests = [
-        *arm("baseline", latencies(900, 1.0, 1), **changes),
-        *arm("candidate", latencies(900, 200.0, 2), **changes, error=lambda i: "timeout" if i % 9 == 0 else None,
+        *arm("baseline", 130 + latencies(900, 1.0, 1), **changes),
+        *arm("candidate", np.maximum(latencies(900, 150.0, 2), 131), **changes, error=lambda i: "timeout" if i % 9 == 0 else None,
              status=lambda i: 200 if i % 9 else 0),
     ]  # fmt: skip
     found = outcomes(requests, load(900, cpu=cpu))
@@ -201,11 +201,11 @@ def make(n: int, slow: float, slow_share: float, errors: float, silent: bool, de
 
 @settings(max_examples=60, deadline=None)
 @given(recordings, removals, st.floats(0.01, 1.0))
-def test_removing_data_never_turns_an_outcome_into_another_but_inconclusive(
+def test_removing_data_never_makes_a_pass_and_never_fails_what_passed(
     recording: tuple[int, float, float, float, bool, float, int], what: str, share: float
 ) -> None:
-    """The generator knows how many requests it was asked for: with that, whatever is removed from the recording, each rule
-    stays as it was or becomes inconclusive. So no removal makes a pass, and none makes a fail."""
+    """The generator knows how many requests it was asked for: with that, whatever is removed from the recording, absence is no
+    good news, and what was good stays at worst open."""
     requests = make(*recording)
     asked = load(recording[0])
     kinds: dict[str, Callable[[Request], bool]] = {
@@ -224,14 +224,15 @@ def test_removing_data_never_turns_an_outcome_into_another_but_inconclusive(
     before, after = outcomes(requests, asked), outcomes(left, asked)
     assert before.keys() == after.keys()
     for name, outcome in after.items():
-        assert outcome in {before[name], "inconclusive"}, (name, before[name], outcome)
+        assert outcome != "pass" or before[name] == "pass", name
+        assert outcome != "fail" or before[name] != "pass", name
 
 
 @pytest.mark.parametrize(
     ("name", "change", "seconds"),
     [
         ("p50_vs_baseline", lambda t, ms, random: ms + 30, 3),
-        ("p95", lambda t, ms, random: np.where(t % 10 < 2, (2 - t % 10) * 1e3 + ms, ms), 10),
+        ("p95", lambda t, ms, random: np.where(t % 10 < 2, (2 - t % 10) * 1e3 + ms, ms), 60),
         ("error_rate", lambda t, ms, random: np.where(random.random(len(t)) < 0.02, np.inf, ms), 15),
     ],
     ids=["30 ms later", "frozen 2 s in 10", "2 % errors"],

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canari.errors import CanariError
-from canari.gate.recording import Request, Tail, Writer, read, to_table
+from canari.gate.recording import Request, Tail, Writer, read, to_lines, to_table
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 requests = st.builds(
@@ -29,8 +29,8 @@ def test_a_reader_follows_however_the_file_grows(
 ) -> None:
     folder = tmp_path_factory.mktemp("recording")
     with Writer(folder / "whole") as writer:
-        for request in given:
-            writer.write(request)
+        for start in range(0, len(given), 2):
+            writer.write(to_lines(given[start : start + 2]))
     content = (folder / "whole").read_bytes()
     tail, seen = Tail(folder / "growing"), []
     assert tail.read() == []
@@ -61,3 +61,16 @@ def test_a_damaged_recording_is_named(tmp_path: Path, content: bytes) -> None:
         read(path)
     with pytest.raises(CanariError, match="no such recording"):
         read(tmp_path / "absent")
+    with pytest.raises(CanariError, match="cannot be read"):
+        read(tmp_path)
+
+
+def test_the_damaged_line_is_told_also_of_a_file_that_grew(tmp_path: Path) -> None:
+    path = tmp_path / "requests.ndjson"
+    good = to_lines([Request(arm="baseline", intended=1.0, delay_ms=0, queued_ms=0, latency_ms=1, status=200)])
+    path.write_bytes(good * 3)
+    tail = Tail(path)
+    assert len(tail.read()) == 3
+    path.write_bytes(good * 4 + good[:20] + b"\n" + good)
+    with pytest.raises(CanariError, match="in line 5: "):
+        tail.read()

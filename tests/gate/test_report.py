@@ -6,13 +6,26 @@ import re
 import xml.dom.minidom
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canari.gate.recording import Request
-from canari.gate.report import render
-from canari.gate.verdict import Dropped, Generator, Live, LiveArm, Outcome, RuleResult, Verdict, Version
+from canari.gate.report import markdown, render
+from canari.gate.verdict import (
+    Dropped,
+    Generator,
+    Live,
+    LiveArm,
+    Look,
+    Outcome,
+    Reading,
+    RuleResult,
+    Verdict,
+    Version,
+)
+from tests.gate.verdicts import VERDICTS, check_html
 
 
 def rule(name: str, outcome: Outcome, **more: Any) -> RuleResult:
@@ -85,6 +98,111 @@ def test_the_rules_that_decide_come_first() -> None:
     assert names == ["p99", "p95", "p50"]
 
 
+def looks(*outcomes: Outcome, rule_name: str = "p95_vs_baseline") -> tuple[Look, ...]:
+    """A look each second and a half longer than the one before, of one rule."""
+    return tuple(
+        Look(
+            seconds=2 * 1.5**number,
+            outcome=outcome,
+            readings={rule_name: Reading(outcome=outcome, value=1.1, low=1.1 - 1 / (number + 1), high=1.1 + 1 / (number + 1))},
+        )
+        for number, outcome in enumerate(outcomes)
+    )
+
+
+def ratio(outcome: Outcome, **more: Any) -> RuleResult:
+    values: dict[str, Any] = {
+        "value": 1.1, "unit": "times the baseline", "interval": (0.9, 1.3), "limit": {"max_ratio": 1.5, "max_ms": 10.0}
+    }  # fmt: skip
+    return rule("p95_vs_baseline", outcome, **{**values, **more})
+
+
+def rows(page: str, table_class: str) -> list[list[str]]:
+    """The cells' texts of a table's body, a sign after its name."""
+    table = re.search(rf'<table class="{table_class}">.*?<tbody>(.*?)</tbody>', page, re.DOTALL)
+    assert table, table_class
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in re.findall(r"<tr>.*?</tr>", table[1], re.DOTALL)]
+    named = [[re.sub(r'<span[^>]* aria-label="(\w+)">', r"\1 ", cell) for cell in row] for row in cells]
+    return [[" ".join(re.sub(r"<[^>]*>", " ", cell).split()) for cell in row] for row in named]
+
+
+PASSES: list[Outcome] = ["pass"] * 12
+
+
+def test_a_gate_of_five_minutes_with_its_looks_stays_small() -> None:
+    rules = [msgspec.structs.replace(ratio("pass", decided_s=2.0), name=f"p{n}_vs_baseline") for n in (50, 90, 95, 99)]
+    taken = [
+        Look(seconds=look.seconds, outcome="pass", readings={rule.name: look.readings["p95_vs_baseline"] for rule in rules})
+        for look in looks(*PASSES)
+    ]
+    page = render(verdict(*rules, duration_s=300.0, planned_s=300.0, looks=tuple(taken)), load(300))
+    assert len(page.encode()) < 120_000
+    assert len(gzip.compress(page.encode())) < 30_000
+
+
+def test_each_look_is_told_and_where_the_decision_fell() -> None:
+    gate = verdict(
+        ratio("pass", decided_s=3.0),
+        rule("prediction_shift", "pass"),
+        looks=looks("inconclusive", "pass", "pass"),
+        planned_s=10.0,
+    )
+    page = render(gate, load(4))
+    assert rows(page, "looks") == [
+        ["p95_vs_baseline", "pass ✓ at 3 s", "inconclusive ?", "pass ✓", "pass ✓"],
+        ["the gate", "pass ✓", "inconclusive ?", "pass ✓", "pass ✓"],
+    ]
+    assert re.findall(r'<td class="c( decided)?">', page) == ["", " decided", "", "", "", ""]
+    (picture,) = [p for p in pictures(page) if "p95_vs_baseline" in p.documentElement.getAttribute("aria-label")]  # type: ignore[union-attr]
+    assert len(picture.getElementsByTagName("polygon")) == 1
+    assert re.findall(r">([✓✗?])<", picture.toxml()) == ["?", "✓", "✓"]
+    assert page.count("As a table") == 2, "behind the picture of the looks, and behind that of latency over time"
+
+
+def test_an_interval_without_bounds_and_a_value_without_end_are_drawn_at_the_edge() -> None:
+    endless = Look(
+        seconds=2.0, outcome="fail", readings={"p95_vs_baseline": Reading(outcome="fail", value=None, low=None, high=None)}
+    )
+    page = render(verdict(ratio("fail", value=None, interval=(None, None)), outcome="fail", looks=(endless,)), load(2))
+    drawn = pictures(page)[0].toxml()
+    assert "nan" not in drawn
+    assert "✗" in drawn
+    assert "∞ to ∞" in page
+
+
+@pytest.mark.parametrize(
+    ("outcome", "sent", "says"),
+    [
+        ("pass", 150.0, "Good news came early: by 3 s of the planned 300 s each rule of the load had passed"),
+        ("fail", 3.2, "Bad news came early: by 3 s of the planned 300 s p95_vs_baseline had clearly failed"),
+        ("inconclusive", 3.2, "The load ended by 3 s of the planned 300 s, before it could decide"),
+        ("pass", 300.0, "The planned load of 300 s was sent to its end"),
+    ],
+)
+def test_load_that_was_not_sent_is_good_news_or_bad(outcome: Outcome, sent: float, says: str) -> None:
+    gate = verdict(
+        ratio(outcome), outcome=outcome, duration_s=sent, planned_s=300.0, looks=looks("inconclusive", outcome), attempts=2
+    )
+    for text in (render(gate, load(2)), markdown.render(gate)):
+        assert says in text
+        assert "sent 2 times, and only the last is judged" in text
+        assert "200 requests of the first 1 s" in text
+
+
+def test_the_risks_are_a_sentence() -> None:
+    gate = verdict(rule("p95", "pass"), false_alarms=0.05, misses=0.1, gates=4)
+    for text in (render(gate, load(2)), markdown.render(gate)):
+        assert "at most 5 of 100 times, over all 4 gates" in text.replace("&#39;", "'")
+        assert "part of that is 1.25 of 100" in text
+        assert "passes that rule at most 10 of 100 times" in text
+
+
+def test_a_verdict_of_before_there_were_looks_is_drawn() -> None:
+    page = render(verdict(rule("p95", "pass")), load(2))
+    for absent in ("How it was decided", "of 100 times", "planned", 'class="looks"'):
+        assert absent not in page
+
+
 def test_a_version_that_answers_nothing_has_its_errors_and_no_curve() -> None:
     requests = [request("baseline", n / 100, 3.0) for n in range(500)]
     requests += [request("candidate", n / 100, 3.0, "HTTP 500 <b>no</b>") for n in range(500)]
@@ -125,3 +243,12 @@ def test_whatever_came_is_drawn(requests: list[Request], seconds: float, limit: 
         drawn = picture.toxml()
         assert "nan" not in drawn
         assert "inf" not in drawn
+
+
+@settings(deadline=None)
+@given(VERDICTS, st.lists(REQUESTS, max_size=10))
+def test_whatever_the_verdict_says_the_page_is_well_formed(gate: Verdict, requests: list[Request]) -> None:
+    page = render(gate, requests)
+    check_html(page)
+    for picture in pictures(page):
+        assert not re.search(r"[\"' ,]-?(nan|inf)", picture.toxml())

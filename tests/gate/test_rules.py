@@ -20,7 +20,8 @@ def test_the_gate_of_a_release_loads() -> None:
     assert rules.sha256 == hashlib.sha256(RELEASE.read_bytes()).hexdigest()
     # Pipelines and the rehearsal rely on these names.
     assert set(rules.limits) == {
-        "error_rate", "p95", "p99", "p50_vs_baseline", "p95_vs_baseline", "throughput", "generator",
+        "error_rate", "error_rate_vs_baseline", "p95", "p99", "p50_vs_baseline", "p95_vs_baseline", "exceedance_vs_baseline",
+        "throughput", "generator",
         "prediction_shift", "prediction_difference", "class_disagreement", "missing_mismatch",
         "shadow_errors", "live_error_rate", "live_p95_vs_baseline", "live_restarts",
     }  # fmt: skip
@@ -48,7 +49,7 @@ def test_any_quantile_may_be_a_rule(tmp_path: Path) -> None:
         ("format: 1\n", ["needs the key 'rules'"]),
         ("format: 2\nrules: {p95: {max_ms: 1}}\n", ["line 1", "format", "expected 1, came 2"]),
         ("format: 1\nrules: {}\n", ["line 2", "has no rule"]),
-        ("format: 1\nrule: {}\nrules: {p95: {max_ms: 1}}\n", ["line 2", "rule:", "known", "locustfile", "confidence"]),
+        ("format: 1\nrule: {}\nrules: {p95: {max_ms: 1}}\n", ["line 2", "rule:", "known", "locustfile", "false_alarms"]),
         ("format: 1\nrules:\n  p95: {max_ms: 1}\n  p96x: {max_ms: 1}\n", ["line 4, column 3", "rules.p96x", "throughput", "p50"]),
         ("format: 1\nrules:\n  p0: {max_ms: 1}\n", ["line 3", "p0"]),
         ("format: 1\nrules:\n  p95: {max_ms: slow}\n", ["line 3", "rules.p95.max_ms", "expected a number, came 'slow'"]),
@@ -65,6 +66,10 @@ def test_any_quantile_may_be_a_rule(tmp_path: Path) -> None:
         ("format: 1\nrules: {95: {max_ms: 1}}\n", ["line 2", "expected a text as key"]),
         ("a: &a [*a]\nformat: 1\n", ["line 1", "a:"]),
         ("[" * 3000, ["nested too deeply"]),
+        ("format: 1\nrules:\n  error_rate: {max: 0}\n", ["line 3", "more than 0, came 0"]),
+        ("format: 1\nload:\n  pass_after: 90\nrules: {p95: {max_ms: 1}}\n", ["line 3", "at most the duration of 60 s, came 90"]),
+        ("format: 1\nrules:\n  p99: {max_ms: 2}\n  p95: {max_ms: 3}\n", ["line 4", "rules.p95.max_ms", "at most the 2 of p99"]),
+        ("format: 1\nload: {timeout: 2}\nrules:\n  p95: {max_ms: 2500}\n", ["line 4", "the timeout of 2 s, came 2500 ms"]),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_place(tmp_path: Path, text: str, says: list[str]) -> None:

@@ -47,6 +47,17 @@ def test_the_committed_rollout() -> None:
     assert load_plan(_ROLLOUT) == Plan("diabetes", (gate, SetWeight(10), pause, gate, SetWeight(50), pause, gate))
 
 
+def test_a_gates_length_is_its_templates_or_its_own(tmp_path: Path) -> None:
+    """As Argo Rollouts takes arguments: those of the experiment's analysis before the template's own."""
+    arguments: list[dict[str, Any]] = [{"name": "duration", "value": "60"}, {"name": "gates", "value": 2}, {"name": "baseline"}]
+    template = {"kind": "AnalysisTemplate", "metadata": {"name": "t"}, "spec": {"args": arguments}}
+    longer = {"experiment": {"analyses": [{"name": "load", "templateName": "t", "args": [{"name": "duration", "value": "90"}]}]}}
+    plan = _load(tmp_path, _rollout([_GATE, longer]), template)
+    assert plan.steps == (Gate("load", duration=60, gates=2), Gate("load", duration=90, gates=2))
+    arguments[0]["value"] = "a minute"
+    assert "duration: expected seconds of load, got 'a minute'" in _refusal(tmp_path, _rollout([_GATE]), template)
+
+
 def test_an_experiment_and_the_analysis_after_it_are_one_gate(tmp_path: Path) -> None:
     plan = _load(tmp_path, _rollout([_GATE, _VERDICT, {"setWeight": 5}, _GATE, _GATE, _VERDICT]))
     assert plan.steps == (Gate("load"), SetWeight(5), Gate("load"), Gate("load"))

@@ -4,6 +4,7 @@ import signal
 import time
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -66,6 +67,12 @@ def test_healthy_forest_is_promoted_and_no_request_is_lost(canari: CommandLine, 
     assert verdict["time_scale"] == 10
     page = (tmp_path / "report.html").read_text()
     assert "Promoted" in page
+    assert (tmp_path / "gates" / "3" / "report.html").exists()
+    assert 'href="gates/3/report.html"' in page
+    assert (tmp_path / "summary.md").read_text().startswith("## ✅ Promoted: diabetes:2 in place of diabetes:1\n")
+    suites = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert (suites.get("failures"), suites.get("errors")) == ("0", "0")
+    assert suites.get("tests") == str(len(verdict["rules"]))
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("out/rehearsal"),
     show_default=True,
-    help="Where verdict.json, report.html and all that was recorded go.",
+    help="Where verdict.json, report.html, junit.xml, summary.md and all that was recorded go.",
 )
 def rehearse(
     stable: str,

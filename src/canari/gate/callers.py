@@ -4,8 +4,8 @@ An open loop of real callers' requests: they never retry, are not marked synthet
 after `--seconds`, or on SIGTERM or Ctrl-C: no request becomes due any more, those in flight are waited for, and each is recorded.
 """
 
-# ruff: noqa: I001 - the load first: Locust patches what the others import
-from canari.gate.load import load_user, send
+# ruff: noqa: I001 - the generator first: Locust patches what the others import
+from canari.gate.generator import load_user, send
 
 import math
 import signal

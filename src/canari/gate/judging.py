@@ -15,23 +15,16 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from canari.gate.plan import ARMS, Load
+from canari.gate.blocks import Blocks, Compared, Latencies, block_count
+from canari.gate.plan import ARMS, Arm, Load
 from canari.gate.recording import Request, Table, to_table
 from canari.gate.rules import Rules
-from canari.gate.statistics import (
-    Interval,
-    at_least,
-    at_most,
-    finite,
-    quantile_interval,
-    share_interval,
-    within_either,
-)
+from canari.gate.statistics import Interval, Levels, Risks, at_least, at_most, finite, share_interval, within_either
 from canari.gate.verdict import HEALTH, Generator, RuleResult
 from canari.gate.words import number, share, shares, span
 
+GRACE_SECONDS = 1.0  # for answers to the last requests, when throughput is counted
 _QUANTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)(_vs_baseline)?")
-_GRACE_SECONDS = 1.0  # for answers to the last requests, when throughput is counted
 _HEALTHY = {"max_cpu": 0.9, "max_delay_ms": 100.0}
 _DELAY_QUANTILE = 0.99
 
@@ -42,23 +35,35 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     results: tuple[RuleResult, ...]
     generator: Generator
     warmup: int  # requests that were dropped
+    missing: int  # requests that were asked for and are not in the recording
     starved: bool  # whether the generator was
 
 
-def judge_load(requests: Sequence[Request] | Table, load: Load, rules: Rules) -> Measured:
-    """Judge the load rules of `rules`; the generator's health is judged whether or not a rule asks for it."""
+def judge_load(requests: Sequence[Request] | Table, load: Load, rules: Rules, risks: Risks | None = None) -> Measured:
+    """Judge the load rules of `rules`; the generator's health is judged whether or not a rule asks for it.
+
+    `risks` are what one rule may risk at this look; without them it is the only look.
+    """
     table = requests if isinstance(requests, Table) else to_table(list(requests))
+    table = table.where(_possible(table))
+    risks = risks or rules.risks()
     measured = table.where((table.intended >= load.measured_from) & (table.intended < load.measured_to))
-    health, generator = _judge_generator(measured, load, rules.limits.get(HEALTH, {}))
-    lag = 0.0 if health.outcome == "pass" else _lag_ms(measured, load, rules.limits.get(HEALTH, {}))
-    arms = {arm: _Arm(measured.where(measured.arm == arm), load, load.asked[arm], lag) for arm in ARMS}
-    results = [*_judge_arms(arms["baseline"], arms["candidate"], rules), health]
+    health, generator, starved = _judge_generator(measured, load, rules.limits.get(HEALTH, {}))
+    lag = _lag_ms(measured, load, rules.limits.get(HEALTH, {})) if starved else 0.0
+    pair = _Pair({arm: _Arm(measured.where(measured.arm == arm), load, load.asked[arm], lag) for arm in ARMS}, load)
+    results = [result for name, limit in rules.limits.items() if (result := _judge(name, limit, pair, risks)) is not None]
     return Measured(
-        results=tuple(results),
+        results=(*results, health),
         generator=generator,
         warmup=int(np.count_nonzero(table.intended < load.measured_from)),
-        starved=health.outcome != "pass",
+        missing=sum(arm.missing for arm in pair.arms.values()),
+        starved=starved,
     )
+
+
+def _possible(table: Table) -> npt.NDArray[np.bool_]:
+    """Whether each request's times can be: those of another tell nothing, as if it were missing. A failure needs no time."""
+    return table.failed | ((table.delay_ms >= 0) & (table.latency_ms >= 0) & np.isfinite(table.latency_ms))
 
 
 class _Arm:
@@ -79,24 +84,30 @@ class _Arm:
         self.sure = table.failed & (table.status > 0) if self.starved else table.failed
         self.surely_failed = int(np.count_nonzero(self.sure))
 
-    def latency(self, q: float, confidence: float) -> tuple[float, Interval]:
-        """The q-quantile of latency in ms; the generator's own delay is charged to the server only at the upper end."""
-        latency = self.table.latency_ms
-        return self._quantile(latency - self.table.delay_ms, latency, math.inf, q, confidence)
+    @property
+    def error_rate(self) -> float:
+        """Share of the requests asked for that are known to have failed."""
+        return self.failed / self.n if self.n else math.nan
 
-    def latency_without_delay(self, q: float, confidence: float, failed_low: float) -> tuple[float, Interval]:
-        """The same without the generator's own delay, which two arms that are compared share."""
-        latency = self.table.latency_ms - self.table.delay_ms
-        return self._quantile(latency, latency, failed_low, q, confidence)
+    def errors(self, levels: Levels) -> Interval:
+        """The share of failed requests."""
+        return share_interval(self.surely_failed, self.failed + self.missing, self.n, levels)
 
-    def _quantile(
-        self, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64], failed_low: float, q: float, confidence: float
-    ) -> tuple[float, Interval]:
-        """Of latencies known to lie between `low` and `high`; a failed one lies between `failed_low` and infinity."""
-        least = np.where(self.table.failed, np.where(self.sure, failed_low, 0.0), np.maximum(low - self.lag_ms, 0.0))
-        low = np.append(least, np.zeros(self.missing))
-        high = np.append(np.where(self.table.failed, math.inf, high), np.full(self.missing, math.inf))
-        return quantile_interval(low, high, q, confidence)
+    def latencies(self, blocks: int) -> Latencies:
+        """For the bootstrap: a failed request is endless, but not where only a starved generator may have missed its answer."""
+        table, seconds = self.table, self.load.measured_to - self.load.measured_from
+        own = np.where(table.delay_ms <= table.latency_ms, table.latency_ms - table.delay_ms, table.latency_ms)
+        least = np.maximum(own - self.lag_ms, 0.0)
+        return Latencies(
+            block=np.minimum((table.intended - self.load.measured_from) / seconds * blocks, blocks - 1).astype(np.int64),
+            ends={
+                "least": np.where(table.failed, np.where(self.sure, math.inf, 0.0), least),
+                "innocent": np.where(table.failed, 0.0, least),
+                "most": np.where(table.failed, math.inf, own),
+                "charged": np.where(table.failed, math.inf, table.latency_ms),
+            },
+            missing=self.missing,
+        )
 
     def commonest_error(self) -> str:
         errors, counts = np.unique(self.table.error[self.table.failed], return_counts=True)
@@ -104,34 +115,49 @@ class _Arm:
 
     def answered_in_time(self) -> int:
         answered = self.table.intended + self.table.latency_ms / 1e3
-        return int(np.count_nonzero(~self.table.failed & (answered <= self.load.measured_to + _GRACE_SECONDS)))
+        return int(np.count_nonzero(~self.table.failed & (answered <= self.load.measured_to + GRACE_SECONDS)))
 
 
-def _judge_arms(baseline: _Arm, candidate: _Arm, rules: Rules) -> list[RuleResult]:
-    results = []
-    for name, limit in rules.limits.items():
-        quantile = _QUANTILE.fullmatch(name)
-        if quantile and quantile[2]:
-            results.append(_judge_relative(name, float(quantile[1]) / 100, baseline, candidate, limit, rules.confidence))
-        elif (result := _judge_alone(name, limit, candidate, rules.confidence)) is not None:
-            same = _judge_alone(name, limit, baseline, rules.confidence) if result.outcome == "fail" else None
-            if same is not None and same.outcome == "fail":
-                why = f"{result.why}; the baseline fails it too in the same seconds, so that it says nothing of the candidate"
-                result = msgspec.structs.replace(result, outcome="inconclusive", why=why)
-            results.append(result)
-    return results
+class _Pair:
+    """Both arms, and the blocks of time that they share."""
+
+    def __init__(self, arms: dict[Arm, _Arm], load: Load) -> None:
+        self.arms = arms
+        self.fewest = min(arm.n for arm in arms.values())
+        count = block_count(load.measured_to - load.measured_from)
+        self.blocks = Blocks({name: arm.latencies(count) for name, arm in arms.items()}, count)
 
 
-def _judge_alone(name: str, limit: dict[str, float], arm: _Arm, confidence: float) -> RuleResult | None:
-    """By a rule that compares nothing; None for another rule."""
+def _judge(name: str, limit: dict[str, float], pair: _Pair, risks: Risks) -> RuleResult | None:
+    """By one rule of the load; None for a rule of something else."""
+    quantile = _QUANTILE.fullmatch(name)
+    if quantile and quantile[2]:
+        compared = pair.blocks.compared(float(quantile[1]) / 100, either(risks))
+        return relative(name, compared, limit, pair.fewest)
+    if name == "error_rate_vs_baseline":
+        return _judge_more_errors(name, pair, limit["max"], risks)
+    if name == "exceedance_vs_baseline":
+        return _judge_exceedance(name, pair, limit, risks)
+    result = _judge_alone(name, limit, pair, "candidate", risks)
+    if result is not None and result.outcome == "fail":
+        same = _judge_alone(name, limit, pair, "baseline", risks)
+        if same is not None and same.outcome == "fail":
+            why = f"{result.why}; the baseline fails it too in the same seconds, so that it says nothing of the candidate"
+            return msgspec.structs.replace(result, outcome="inconclusive", why=why)
+    return result
+
+
+def _judge_alone(name: str, limit: dict[str, float], pair: _Pair, of: Arm, risks: Risks) -> RuleResult | None:
+    """One arm by a rule that compares nothing; None for another rule."""
+    arm = pair.arms[of]
     if name == "error_rate":
-        result = judge_share(name, arm.failed, arm.n, limit["max"], confidence, least=arm.surely_failed,
+        result = judge_share(name, arm.failed, arm.n, limit["max"], risks, least=arm.surely_failed,
                              most=arm.failed + arm.missing, what="requests had no good answer")  # fmt: skip
         return msgspec.structs.replace(result, why=result.why + arm.commonest_error())
     if name == "throughput":
-        return _judge_throughput(arm, limit["min"], confidence)
+        return _judge_throughput(arm, limit["min"], risks)
     if quantile := _QUANTILE.fullmatch(name):
-        return _judge_quantile(name, float(quantile[1]) / 100, arm, limit["max_ms"], confidence)
+        return _judge_quantile(name, float(quantile[1]) / 100, pair, of, limit["max_ms"], risks)
     return None
 
 
@@ -140,14 +166,14 @@ def judge_share(
     count: int,
     n: int,
     limit: float,
-    confidence: float,
+    risks: Risks,
     *,
     least: int | None = None,
     most: int | None = None,
     what: str,
 ) -> RuleResult:
     """Judge that at most the share `limit` of n cases is bad; `count` were seen, `least` to `most` there may have been."""
-    interval = share_interval(count if least is None else least, count if most is None else most, n, confidence)
+    interval = share_interval(count if least is None else least, count if most is None else most, n, risks.of_most)
     outcome = at_most(interval, limit)
     why = f"{count} of {n} {what}: {share(count / n if n else math.nan)} {shares(interval)}, at most {share(limit)}"
     if outcome == "inconclusive" and count == 0:
@@ -164,10 +190,10 @@ def judge_share(
     )
 
 
-def _judge_throughput(arm: _Arm, limit: float, confidence: float) -> RuleResult:
+def _judge_throughput(arm: _Arm, limit: float, risks: Risks) -> RuleResult:
     answered = arm.answered_in_time()
     most = arm.n if arm.starved else answered + arm.missing
-    interval = share_interval(answered, most, arm.n, confidence)
+    interval = share_interval(answered, most, arm.n, risks.of_least)
     seconds = arm.load.duration_s - arm.load.warmup_s
     return RuleResult(
         name="throughput",
@@ -182,8 +208,9 @@ def _judge_throughput(arm: _Arm, limit: float, confidence: float) -> RuleResult:
     )
 
 
-def _judge_quantile(name: str, q: float, arm: _Arm, limit: float, confidence: float) -> RuleResult:
-    value, interval = arm.latency(q, confidence)
+def _judge_quantile(name: str, q: float, pair: _Pair, of: Arm, limit: float, risks: Risks) -> RuleResult:
+    value, interval = pair.blocks.quantile(of, q, risks.of_most)
+    arm = pair.arms[of]
     return RuleResult(
         name=name,
         outcome=at_most(interval, limit),
@@ -196,40 +223,62 @@ def _judge_quantile(name: str, q: float, arm: _Arm, limit: float, confidence: fl
     )
 
 
-def _judge_relative(
-    name: str, q: float, baseline: _Arm, candidate: _Arm, limit: dict[str, float], confidence: float
-) -> RuleResult:
-    """Both arms' intervals hold together at the confidence where each has half of the error (Bonferroni)."""
-    each = 1 - (1 - confidence) / 2
-    # A baseline's failure says nothing about how fast it would have been.
-    theirs = baseline.latency_without_delay(q, each, failed_low=0.0)
-    ours = candidate.latency_without_delay(q, each, failed_low=math.inf)
-    return relative(name, ours, theirs, limit, min(baseline.n, candidate.n))
+def either(risks: Risks) -> Levels:
+    """Of two intervals of which one alone lets the candidate pass, and only both together fail it."""
+    return Levels(risks.false_alarm, risks.miss / 2)
 
 
-def relative(
-    name: str,
-    candidate: tuple[float, Interval],
-    baseline: tuple[float, Interval],
-    limit: dict[str, float],
-    samples: int,
-) -> RuleResult:
-    """Judge a latency in ms, with its interval, against the baseline's: too slow only where ratio and difference are beyond."""
-    (ours, (our_low, our_high)), (theirs, (their_low, their_high)) = candidate, baseline
-    ratio = _quotient(our_low, their_high, if_unknown=0.0), _quotient(our_high, their_low, if_unknown=math.inf)
-    difference = _minus(our_low, their_high, if_unknown=-math.inf), _minus(our_high, their_low, if_unknown=math.inf)
-    value = _quotient(ours, theirs, if_unknown=math.nan)
-    more = _minus(ours, theirs, if_unknown=math.nan)
+def relative(name: str, compared: Compared, limit: dict[str, float], samples: int) -> RuleResult:
+    """Judge a latency against the baseline's: too slow only where ratio and difference are beyond."""
+    ours, theirs = compared.ours, compared.theirs
+    known = math.isfinite(theirs) and theirs > 0
+    value, more = (ours / theirs, ours - theirs) if known else (math.nan, math.nan)
     return RuleResult(
         name=name,
-        outcome=within_either(ratio, limit["max_ratio"], difference, limit["max_ms"]),
+        outcome=within_either(compared.ratio, limit["max_ratio"], compared.difference, limit["max_ms"]),
         value=finite(value),
         unit="times the baseline",
-        interval=_ends(ratio),
+        interval=_ends(compared.ratio),
         limit=limit,
         samples=samples,
-        why=f"{number(ours)} ms against {number(theirs)} ms: {number(value)} times {span(ratio)} and {number(more)} ms more "
-        f"{span(difference)}; too slow only beyond both {limit['max_ratio']:g} times and {limit['max_ms']:g} ms",
+        why=f"{number(ours)} ms against {number(theirs)} ms: {number(value)} times {span(compared.ratio)} and {number(more)} ms "
+        f"more {span(compared.difference)}; too slow only beyond both {limit['max_ratio']:g} times and {limit['max_ms']:g} ms",
+    )
+
+
+def _judge_more_errors(name: str, pair: _Pair, limit: float, risks: Risks) -> RuleResult:
+    """By the difference of two exact intervals, each at half of the risk."""
+    each = risks.of_most.shared(2)
+    ours, theirs = pair.arms["candidate"], pair.arms["baseline"]
+    lowest, highest = ours.errors(Levels(each.low, each.high))
+    their_lowest, their_highest = theirs.errors(Levels(each.high, each.low))
+    interval = lowest - their_highest, highest - their_lowest
+    value = ours.error_rate - theirs.error_rate
+    return RuleResult(
+        name=name,
+        outcome=at_most(interval, limit),
+        value=finite(value),
+        unit="share",
+        interval=interval,
+        limit=limit,
+        samples=pair.fewest,
+        why=f"{ours.failed} of {ours.n} requests had no good answer, {theirs.failed} of {theirs.n} of the baseline's: "
+        f"{share(value)} more {shares(interval)}, at most {share(limit)}",
+    )
+
+
+def _judge_exceedance(name: str, pair: _Pair, limit: dict[str, float], risks: Risks) -> RuleResult:
+    estimate, above, (ours, theirs) = pair.blocks.exceedance(limit["times"], limit.get("min_ms", 0.0), risks.of_most)
+    return RuleResult(
+        name=name,
+        outcome=at_most(estimate.interval, limit["max"]),
+        value=finite(estimate.value),
+        unit="share",
+        interval=estimate.interval,
+        limit=limit["max"],
+        samples=pair.fewest,
+        why=f"{share(ours)} of the requests took more than {number(above)} ms, {share(theirs)} of the baseline's: "
+        f"{share(estimate.value)} more {shares(estimate.interval)}, at most {share(limit['max'])}",
     )
 
 
@@ -237,10 +286,15 @@ def _lag_ms(measured: Table, load: Load, limits: dict[str, float]) -> float:
     """How late a starved generator may have seen an answer: as late as it was in sending, or no one knows how late."""
     if load.cpu > {**_HEALTHY, **limits}["max_cpu"] or not len(measured):
         return math.inf
-    return float(measured.delay_ms.max())
+    lag = float(measured.delay_ms.max())
+    return lag if math.isfinite(lag) else math.inf
 
 
-def _judge_generator(measured: Table, load: Load, limits: dict[str, float]) -> tuple[RuleResult, Generator]:
+def _judge_generator(measured: Table, load: Load, limits: dict[str, float]) -> tuple[RuleResult, Generator, bool]:
+    """Its result, how it fared, and whether it was starved.
+
+    Where requests are missing no gate passes: what an earlier look failed might be among them.
+    """
     limits = {**_HEALTHY, **limits}
     asked = max(sum(load.asked.values()), len(measured))
     delays = np.append(measured.delay_ms, np.full(asked - len(measured), math.inf))
@@ -250,11 +304,12 @@ def _judge_generator(measured: Table, load: Load, limits: dict[str, float]) -> t
         f"the generator used {load.cpu:.0%} of a core, at most {limits['max_cpu']:.0%}; "
         f"its own delay p99 was {number(delay)} ms, at most {limits['max_delay_ms']:g} ms"
     )
-    if len(measured) < asked:
-        why += f"; {asked - len(measured)} of {asked} requests are missing from the recording"
+    missing = asked - len(measured)
+    if missing:
+        why += f"; {missing} of {asked} requests are missing from the recording"
     result = RuleResult(
         name=HEALTH,
-        outcome="pass" if healthy else "inconclusive",
+        outcome="pass" if healthy and not missing else "inconclusive",
         value=finite(delay),
         unit="ms",
         interval=None,
@@ -262,17 +317,7 @@ def _judge_generator(measured: Table, load: Load, limits: dict[str, float]) -> t
         samples=len(measured),
         why=why,
     )
-    return result, Generator(cpu=load.cpu, delay_p99_ms=finite(delay))
-
-
-def _quotient(a: float, b: float, *, if_unknown: float) -> float:
-    if b > 0 and not (math.isinf(a) and math.isinf(b)):
-        return a / b
-    return if_unknown
-
-
-def _minus(a: float, b: float, *, if_unknown: float) -> float:
-    return if_unknown if math.isinf(a) and math.isinf(b) else a - b
+    return result, Generator(cpu=load.cpu, delay_p99_ms=finite(delay)), not healthy
 
 
 def _ends(interval: Interval) -> tuple[float | None, float | None]:

@@ -23,11 +23,12 @@ import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from canari.errors import CanariError
+from canari.gate.blocks import Compared
 from canari.gate.http import NoAnswerError, call
-from canari.gate.judging import relative
+from canari.gate.judging import either, relative
 from canari.gate.plan import ARMS, Arm
 from canari.gate.rules import Rules
-from canari.gate.statistics import Interval, at_most, finite, quantile_ranks, share_interval, within_either
+from canari.gate.statistics import Interval, Levels, Risks, at_most, finite, quantile_ranks, share_interval, within_either
 from canari.gate.verdict import Live, LiveArm, RuleResult
 from canari.gate.words import share, shares
 
@@ -182,18 +183,17 @@ class LiveMeter:
         """The results of the live rules that could be judged, and what was seen."""
         arms = {arm: _Seen([tally for (of, _), tally in self._tallies.items() if of == arm]) for arm in ARMS}
         restarts = {arm: self._restarts_of(arm) for arm in ARMS}
+        risks = rules.risks()
         results, not_judged = [], []
         for name, limit in rules.limits.items():
             quantile = _LATENCY_RULE.fullmatch(name)
             judged: RuleResult | str
             if name == "live_error_rate":
-                judged = _judge_errors(name, arms["candidate"], arms["baseline"], limit["max"], rules.confidence)
+                judged = _judge_errors(name, arms["candidate"], arms["baseline"], limit["max"], risks)
             elif name == "live_restarts":
                 judged = _judge_restarts(name, len(self._servers("candidate")), restarts["candidate"], limit["max"])
             elif quantile:
-                judged = _judge_latency(
-                    name, float(quantile[1]) / 100, arms["candidate"], arms["baseline"], limit, rules.confidence
-                )
+                judged = _judge_latency(name, float(quantile[1]) / 100, arms["candidate"], arms["baseline"], limit, risks)
             else:
                 continue
             if isinstance(judged, str):
@@ -248,14 +248,17 @@ class _Seen:
         """Good answers while the gate measured."""
         return self._buckets[-1][1] if self._buckets else 0
 
-    def latency(self, q: float, confidence: float) -> tuple[float, Interval]:
+    def latency(self, q: float, levels: Levels) -> tuple[float, Interval]:
         """The q-quantile of good answers in ms, and its interval."""
         n = self.good
         if n == 0:
             return math.nan, (0.0, math.inf)
-        first, last = quantile_ranks(n, q, confidence)
+        first, last = quantile_ranks(n, q, levels)
         low = self._at(first)[0] if first >= 1 else 0.0
-        return self._at(max(math.ceil(q * n), 1))[1], (low, self._at(last)[1] if last <= n else math.inf)
+        return self._value(q), (low, self._at(last)[1] if last <= n else math.inf)
+
+    def _value(self, q: float) -> float:
+        return self._at(max(math.ceil(q * self.good), 1))[1] if self.good else math.nan
 
     def _at(self, rank: int) -> Interval:
         """What the rank-th smallest latency in ms is at least and at most.
@@ -273,7 +276,7 @@ class _Seen:
         return 1e3 * lower, math.inf
 
     def account(self, restarts: int) -> LiveArm:
-        p50, p95, p99 = (finite(self.latency(q, 0.95)[0]) for q in (0.5, 0.95, 0.99))
+        p50, p95, p99 = (finite(self._value(q)) for q in (0.5, 0.95, 0.99))
         return LiveArm(
             servers=self.servers,
             requests=self.total[_REQUESTS],
@@ -287,22 +290,24 @@ class _Seen:
         )
 
 
-def _judge_errors(name: str, candidate: _Seen, baseline: _Seen, limit: float, confidence: float) -> RuleResult | str:
+def _judge_errors(name: str, candidate: _Seen, baseline: _Seen, limit: float, risks: Risks) -> RuleResult | str:
     """Too many only where the share, and what it has more than the baseline's, are beyond: no version answers everything."""
     n, errors = candidate.total[_REQUESTS], candidate.total[_FAILED]
     if n == 0:
         return _no_callers(candidate)
-    each = 1 - (1 - confidence) / 2
-    interval = share_interval(errors, errors, n, each)
     their_n, their_errors = baseline.window[_REQUESTS], baseline.window[_FAILED]
+    levels = either(risks) if their_n else risks.of_most
+    interval = share_interval(errors, errors, n, levels)
     why = f"{errors} of {n} callers' requests failed: {share(errors / n)} {shares(interval)}, at most {share(limit)}"
     if their_n:
-        their_low, their_high = share_interval(their_errors, their_errors, their_n, each)
-        outcome = within_either(interval, limit, (interval[0] - their_high, interval[1] - their_low), limit)
+        each = levels.shared(2)
+        low, high = share_interval(errors, errors, n, each)
+        their_low, their_high = share_interval(their_errors, their_errors, their_n, Levels(each.high, each.low))
+        outcome = within_either(interval, limit, (low - their_high, high - their_low), limit)
         why += f" or so much more than the baseline's {share(their_errors / their_n)} of {their_n}"
     else:
         outcome = at_most(interval, limit)
-    fewest = 1 if limit >= 1 else math.ceil(math.log((1 - each) / 2) / math.log1p(-limit))
+    fewest = math.ceil(math.log(levels.high) / math.log1p(-limit))
     if outcome == "inconclusive" and n < fewest:
         return f"{why}; fewer than {fewest} requests cannot show it"
     return RuleResult(
@@ -311,14 +316,26 @@ def _judge_errors(name: str, candidate: _Seen, baseline: _Seen, limit: float, co
 
 
 def _judge_latency(
-    name: str, q: float, candidate: _Seen, baseline: _Seen, limit: dict[str, float], confidence: float
+    name: str, q: float, candidate: _Seen, baseline: _Seen, limit: dict[str, float], risks: Risks
 ) -> RuleResult | str:
     for arm, seen in (("candidate", candidate), ("baseline", baseline)):
         if not seen.good:
             return f"no caller had an answer from a live {arm} while the gate measured"
-    each = 1 - (1 - confidence) / 2
-    result = relative(name, candidate.latency(q, each), baseline.latency(q, each), limit, min(candidate.good, baseline.good))
-    bounded = all(1 <= rank <= n for n in (candidate.good, baseline.good) for rank in quantile_ranks(n, q, each))
+    each = either(risks).shared(2)
+    ours, (our_low, our_high) = candidate.latency(q, each)
+    theirs, (their_low, their_high) = baseline.latency(q, Levels(each.high, each.low))
+    compared = Compared(
+        ours=ours,
+        theirs=theirs,
+        ratio=(our_low / their_high if their_high else 0.0, our_high / their_low if their_low else math.inf),
+        difference=(our_low - their_high, our_high - their_low),
+    )
+    result = relative(name, compared, limit, min(candidate.good, baseline.good))
+    bounded = all(
+        1 <= rank <= seen.good
+        for seen, levels in ((candidate, each), (baseline, Levels(each.high, each.low)))
+        for rank in quantile_ranks(seen.good, q, levels)
+    )
     if result.outcome == "inconclusive" and not bounded:
         return f"{candidate.good} answers of the candidate and {baseline.good} of the baseline are too few"
     return result

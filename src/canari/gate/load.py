@@ -1,150 +1,65 @@
 """The process that sends a gate's load: a plan on standard input, the raw requests into a file, how it went on standard output.
 
-Run as `python -m canari.gate.load`; `canari.gate.run` does. An error is one line on standard error, with the exit code of
-`canari.errors`.
+Run as `python -m canari.gate.load`; `canari.gate.sending` does. The first line of its output tells when the load starts, the
+last one how it went. SIGTERM ends the arrivals and waits for the requests in flight; a second one ends all at once. An error is
+one line on standard error, with the exit code of `canari.errors`.
 """
 
-# ruff: noqa: I001 - the users first: Locust patches what the others import
-from canari.gate import user as users
-from locust.env import Environment
-from locust.util.load_locustfile import load_locustfile
+# ruff: noqa: I001 - the generator first: Locust patches what the others import
+from canari.gate.generator import load_of, load_user, send, user_of_each_arm
+from canari.gate.user import EPOCH
 
+import math
 import os
-import resource
+import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from itertools import takewhile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gevent
 import msgspec
 
-from canari.errors import CanariError, UsageError
-from canari.gate.arrivals import ARRIVALS, stream
-from canari.gate.plan import ARMS, Load, LoadPlan
-from canari.gate.recording import Request, Writer
+from canari.errors import CanariError
+from canari.gate.plan import Load, LoadPlan, Started
+from canari.gate.workers import lead
 
 _LEAD_SECONDS = 0.3  # until the first request may be due: Locust starts its users in this time
-_PRIORITY = -10
-_FILES = 8192  # connections that may be open at once
-
-
-def load_user(locustfile: Path | None) -> type[users.OpenLoopUser]:
-    """The user class of a locustfile, or the packaged one; raises `UsageError` where the file holds none or several."""
-    if locustfile is None:
-        return type("Caller", (users.PredictUser,), {})
-    if not locustfile.is_file():
-        raise UsageError(f"{locustfile}: there is no such locustfile")
-    try:
-        found, *_ = load_locustfile(str(locustfile))
-    except Exception as error:  # noqa: BLE001 - a person's file may raise anything
-        raise UsageError(f"{locustfile}: does not load: {type(error).__name__}: {error}") from None
-    classes = [one for one in found.values() if issubclass(one, users.OpenLoopUser)]
-    if len(classes) != 1:
-        names = ", ".join(sorted(found)) or "none"
-        raise UsageError(f"{locustfile}: expected one class made from canari.gate.user.OpenLoopUser, its classes are: {names}")
-    return classes[0]
-
-
-class Recorder:
-    """Passes requests on to a writer; an error of the disk ends the load instead of being lost among the requests."""
-
-    def __init__(self, writer: Writer, stop: Callable[[], Any]) -> None:
-        self._writer = writer
-        self._stop = stop
-        self.error: OSError | None = None
-
-    def write(self, request: Request) -> None:
-        """Write one request."""
-        if self.error is not None:
-            return
-        try:
-            self._writer.write(request)
-        except OSError as error:
-            self.error = error
-            self._stop()
-
-
-def send(classes: Sequence[type[users.OpenLoopUser]], recording: Path, ready: Callable[[Callable[[], Any]], Any]) -> float:
-    """Run one user of each class until its arrivals end; returns the seconds of CPU used meanwhile.
-
-    `ready` is given a function that ends the arrivals early. Requests in flight are waited for, none longer than the class's
-    timeout. Raises `CanariError` where the recording cannot be written.
-    """
-    with suppress(OSError):  # all rests on its clock; where it may not go first, its delay tells
-        os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
-    with suppress(ValueError, OSError):  # more is better, less is no error
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES if most == resource.RLIM_INFINITY else min(_FILES, most), most))
-    environment = Environment(user_classes=list(classes), stop_timeout=max(c.timeout for c in classes) + 1)
-    runner = environment.create_local_runner()
-
-    def stop() -> None:
-        gevent.spawn(runner.stop)
-
-    ready(stop)
-    try:
-        with Writer(recording) as writer:
-            recorder = Recorder(writer, stop)
-            for one in classes:
-                one.sink = recorder
-            cpu = time.process_time()
-            runner.start(len(classes), spawn_rate=100)
-            runner.spawning_greenlet.join()  # type: ignore[union-attr]
-            runner.user_greenlets.join()
-            cpu = time.process_time() - cpu
-            error = recorder.error
-    except OSError as failed:
-        error = failed
-    finally:
-        runner.quit()
-    if error is not None:
-        raise CanariError(f"{recording}: cannot be written: {error.strerror}")
-    return cpu
 
 
 def run(plan: LoadPlan) -> Load:
-    """Send the load of `plan` to its arms, interleaved at random on one clock."""
+    """Send the load of `plan` to its arms from this process."""
     caller = load_user(Path(plan.locustfile) if plan.locustfile else None)
-    starts_at = time.perf_counter() + _LEAD_SECONDS
-    classes = [
-        type(
-            arm.capitalize(),
-            (caller,),
-            {
-                "host": plan.urls[arm].rstrip("/"),
-                "arm": arm,
-                "rate": plan.rate,
-                "arrivals": plan.arrivals,
-                "timeout": plan.timeout_s,
-                "duration": plan.duration_s,
-                "starts_at": starts_at,
-                "seed": plan.seed,
-                "rows": plan.rows,
-                "default_headers": {**(caller.default_headers or {}), "X-Canari-Synthetic": "1"},
-            },
-        )
-        for arm in ARMS
-    ]
-    cpu = send(classes, Path(plan.recording), ready=lambda _stop: None)
-    return Load(
-        started=users.unix(starts_at),
-        duration_s=plan.duration_s,
-        warmup_s=plan.warmup_s,
-        rate=plan.rate,
-        timeout_s=plan.timeout_s,
-        asked={arm: _due(plan, arm) for arm in ARMS},
-        cpu=cpu / min(plan.duration_s, time.perf_counter() - starts_at),
-    )
+    classes = user_of_each_arm(plan, caller)
+    starts_at = math.nan
+
+    def ready(stop: Callable[[], Any]) -> None:
+        nonlocal starts_at
+        end_on_sigterm(stop)
+        starts_at = time.perf_counter() + _LEAD_SECONDS
+        for one in classes:
+            one.starts_at = starts_at
+        tell(Started(started=EPOCH + starts_at))
+
+    sent = send(classes, Path(plan.recording), ready, plan.web_port)
+    return load_of(plan, EPOCH + starts_at, sent.ended - starts_at, sent.cpu)
 
 
-def _due(plan: LoadPlan, arm: str) -> int:
-    """How many requests the clock asked for after the warm-up."""
-    offsets = ARRIVALS[plan.arrivals](plan.rate, stream(plan.seed, f"arrivals {arm}"))
-    return sum(offset >= plan.warmup_s for offset in takewhile(lambda offset: offset < plan.duration_s, offsets))
+def end_on_sigterm(stop: Callable[[], Any]) -> None:
+    """Let the first SIGTERM call `stop`, and a second one end the process at once."""
+
+    def on_signal() -> None:
+        gevent.signal_handler(signal.SIGTERM, os._exit, 1)
+        stop()
+
+    gevent.signal_handler(signal.SIGTERM, on_signal)
+
+
+def tell(message: msgspec.Struct) -> None:
+    """Write one line for the gate."""
+    sys.stdout.write(msgspec.json.encode(message).decode() + "\n")
+    sys.stdout.flush()
 
 
 def _end_with(parent: int) -> None:
@@ -158,13 +73,13 @@ def main() -> int:
     """Read a plan, send its load, tell how it went."""
     gevent.spawn(_end_with, os.getppid())
     try:
-        load = run(msgspec.json.decode(sys.stdin.buffer.read(), type=LoadPlan))
+        plan = msgspec.json.decode(sys.stdin.buffer.read(), type=LoadPlan)
+        tell(lead(plan, tell, end_on_sigterm) if plan.workers else run(plan))
     except CanariError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    sys.stdout.write(msgspec.json.encode(load).decode() + "\n")
     return 0
 
 

@@ -23,13 +23,22 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     locustfile: str | None
     recording: str
+    workers: int = 0  # processes of their own that send it, where one is not enough; 0 is this one
+    bind: str = "127.0.0.1:5557"  # where they find this one
+    web_port: int | None = None  # of Locust's page while the load is sent; None is no page
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True):
+    """The first line of the load's standard output, as JSON, as soon as the clock is set."""
+
+    started: float  # when the first request can be due, seconds since 1970
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked of the generator and how it fared; the last line of its standard output, as JSON."""
 
     started: float  # when the first request could be due, seconds since 1970
-    duration_s: float
+    duration_s: float  # of arrivals that were sent: less than was planned where the gate ended them
     warmup_s: float
     rate: float
     timeout_s: float

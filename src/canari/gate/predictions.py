@@ -20,12 +20,20 @@ from canari.gate.http import NoAnswerError, call
 from canari.gate.judging import judge_share
 from canari.gate.rows import records
 from canari.gate.rules import Rules
-from canari.gate.statistics import at_most, mean_interval
+from canari.gate.statistics import Levels, Risks, at_most, distance_interval, mean_interval
 from canari.gate.verdict import Outcome, RuleResult
+from canari.gate.words import share, shares
 from canari.model import Columns, Value
 from canari.signature import Output, Signature
 
-RULES = ("prediction_shift", "prediction_difference", "class_disagreement", "missing_mismatch")
+RULES = (
+    "prediction_shift",
+    "prediction_difference",
+    "prediction_changes",
+    "prediction_distribution",
+    "class_disagreement",
+    "missing_mismatch",
+)
 FEWEST_ROWS = 20
 SHOWN_ROWS = 10
 
@@ -143,7 +151,7 @@ def judge_predictions(comparison: Comparison, rules: Rules, seed: int = 0) -> li
         if comparison.failure is not None:
             results.append(_not_compared(name, limits["max"], comparison))
             continue
-        judged = [result for one in comparison.quantities if (result := _judge(name, one, limits, rules.confidence, seed))]
+        judged = [result for one in comparison.quantities if (result := _judge(name, one, limits, rules.risks(), seed))]
         if judged:
             results.append(max(judged, key=lambda r: (_SEVERITY[r.outcome], r.value or 0.0)))
     return results
@@ -152,48 +160,72 @@ def judge_predictions(comparison: Comparison, rules: Rules, seed: int = 0) -> li
 _SEVERITY: dict[Outcome, int] = {"pass": 0, "inconclusive": 1, "fail": 2}
 
 
-def _judge(name: str, quantity: Quantity, limits: dict[str, float], confidence: float, seed: int) -> RuleResult | None:
+def _judge(name: str, quantity: Quantity, limits: dict[str, float], risks: Risks, seed: int) -> RuleResult | None:
     limit = limits["max"]
     n = len(quantity.baseline)
     if name == "missing_mismatch":
         count, what = int(np.count_nonzero(quantity.mismatched())), "rows are predicted by only one of the two"
-        return _enough(judge_share(name, count, n, limit, confidence, what=what), n)
+        return _enough(judge_share(name, count, n, limit, risks, what=what), n)
     if name == "class_disagreement":
         if quantity.numeric:
             return None
         known = [(b, c) for b, c in zip(quantity.baseline, quantity.candidate, strict=True) if b is not None and c is not None]
         count, what = sum(b != c for b, c in known), "rows get another class"
-        return _enough(judge_share(name, count, len(known), limit, confidence, what=what), len(known))
+        return _enough(judge_share(name, count, len(known), limit, risks, what=what), len(known))
     if not quantity.numeric:
         return None
     if quantity.kind == "number":
         limit = limits.get("max_sd", limit)
-    return _judge_mean(name, quantity, limit, confidence, seed)
+    if name == "prediction_distribution":
+        return _judge_distribution(name, quantity, limit, risks, seed)
+    if name == "prediction_changes":
+        return _judge_changes(name, quantity, limits, risks)
+    return _judge_mean(name, quantity, limit, risks, seed)
 
 
-def _judge_mean(name: str, quantity: Quantity, limit: float, confidence: float, seed: int) -> RuleResult:
+def _judge_changes(name: str, quantity: Quantity, limits: dict[str, float], risks: Risks) -> RuleResult:
+    tolerance = limits["tolerance"] if quantity.kind == "probability" else limits.get("tolerance_sd", limits["tolerance"])
     differences = quantity.differences()
     known = differences[np.isfinite(differences)]
-    unit = "probability" if quantity.kind == "probability" else "standard deviations of the baseline"
+    count = int(np.count_nonzero(np.abs(known) > tolerance))
+    what = f"rows get another {quantity.name}, by more than {tolerance:g} ({_unit(quantity)})"
+    return _enough(judge_share(name, count, len(known), limits["max"], risks, what=what), len(known))
+
+
+def _judge_distribution(name: str, quantity: Quantity, limit: float, risks: Risks, seed: int) -> RuleResult:
+    baseline, candidate = quantity.pairs()
+    known = np.isfinite(baseline) & np.isfinite(candidate)
+    if np.count_nonzero(known) < FEWEST_ROWS:
+        return _unknown(name, quantity, limit, int(np.count_nonzero(known)))
+    value, interval = distance_interval(baseline[known], candidate[known], risks.of_most, seed)
+    return RuleResult(
+        name=name,
+        outcome=at_most(interval, limit),
+        value=value,
+        unit="share",
+        interval=interval,
+        limit=limit,
+        samples=int(np.count_nonzero(known)),
+        why=f"the distribution of {quantity.name} moved by {share(value)} of the rows {shares(interval)} "
+        f"(Kolmogorov and Smirnov's distance), at most {share(limit)}",
+    )
+
+
+def _judge_mean(name: str, quantity: Quantity, limit: float, risks: Risks, seed: int) -> RuleResult:
+    differences = quantity.differences()
+    known = differences[np.isfinite(differences)]
+    unit = _unit(quantity)
     if len(known) < FEWEST_ROWS:
-        return RuleResult(
-            name=name,
-            outcome="inconclusive",
-            value=None,
-            unit=unit,
-            interval=None,
-            limit=limit,
-            samples=len(known),
-            why=_too_few(len(known)),
-        )
+        return _unknown(name, quantity, limit, len(known))
     if name == "prediction_shift":
         value = abs(float(known.mean()))
-        low, high = mean_interval(known, confidence, seed)
-        interval = (0.0 if low <= 0 <= high else min(abs(low), abs(high)), max(abs(low), abs(high)))
+        # It may move either way, so each end has both of its risks.
+        near, far = (mean_interval(known, Levels(risk, risk).shared(2), seed) for risk in risks)
+        interval = (0.0 if near[0] <= 0 <= near[1] else min(map(abs, near)), max(map(abs, far)))
         what = f"the mean of {quantity.name} moved by"
     else:
         value = float(np.abs(known).mean())
-        interval = mean_interval(np.abs(known), confidence, seed)
+        interval = mean_interval(np.abs(known), risks.of_most, seed)
         what = f"{quantity.name} differs on average by"
     return RuleResult(
         name=name,
@@ -204,6 +236,23 @@ def _judge_mean(name: str, quantity: Quantity, limit: float, confidence: float, 
         limit=limit,
         samples=len(known),
         why=f"{what} {value:.3g} [{interval[0]:.3g}, {interval[1]:.3g}] ({unit}), at most {limit:g}",
+    )
+
+
+def _unit(quantity: Quantity) -> str:
+    return "probability" if quantity.kind == "probability" else "standard deviations of the baseline"
+
+
+def _unknown(name: str, quantity: Quantity, limit: float, rows: int) -> RuleResult:
+    return RuleResult(
+        name=name,
+        outcome="inconclusive",
+        value=None,
+        unit=_unit(quantity),
+        interval=None,
+        limit=limit,
+        samples=rows,
+        why=_too_few(rows),
     )
 
 

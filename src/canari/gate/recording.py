@@ -1,5 +1,6 @@
 """The raw requests of a gate or of callers: one JSON line each, never rounded, readable while it is written."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -23,16 +24,22 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None  # why it counts as failed; None for a good answer
 
 
+def to_lines(requests: Sequence[Request]) -> bytes:
+    """Requests as they are written."""
+    return msgspec.json.Encoder().encode_lines(requests)
+
+
 class Writer:
-    """Appends each request as one whole line at once, so that a reader can follow."""
+    """Appends whole lines at once, so that a reader can follow."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb", buffering=0)
-        self._encode = msgspec.json.Encoder().encode
 
-    def write(self, request: Request) -> None:
-        """Append one request; raises OSError where the disk does not take it."""
-        self._file.write(self._encode(request) + b"\n")
+    def write(self, lines: bytes) -> None:
+        """Append what `to_lines` gave; raises OSError where the disk does not take all of it."""
+        left = memoryview(lines)
+        while left:
+            left = left[self._file.write(left) :]
 
     def __enter__(self) -> Self:
         return self
@@ -47,6 +54,7 @@ class Tail:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._position = 0
+        self._lines = 0
         self._decoder = msgspec.json.Decoder(Request)
 
     def read(self) -> list[Request]:
@@ -66,16 +74,29 @@ class Tail:
         try:
             requests = self._decoder.decode_lines(whole)
         except msgspec.MsgspecError as error:
-            raise CanariError(f"{self._path}: not a recording of requests after byte {self._position}: {error}") from None
+            raise CanariError(f"{self._path}: not a recording of requests{self._where(whole)}: {error}") from None
         self._position += len(whole) + 1
+        self._lines += whole.count(b"\n") + 1
         return requests
+
+    def _where(self, lines: bytes) -> str:
+        """Which of the new lines is the first that is no request."""
+        for number, line in enumerate(lines.split(b"\n"), start=self._lines + 1):
+            try:
+                self._decoder.decode_lines(line)
+            except msgspec.MsgspecError:
+                return f" in line {number}"
+        return ""
 
 
 def read(path: Path) -> list[Request]:
     """All requests of a recording, in the order of their answers; raises `CanariError` where the file cannot be read."""
     if not path.exists():
         raise CanariError(f"{path}: there is no such recording")
-    return Tail(path).read()
+    try:
+        return Tail(path).read()
+    except OSError as error:
+        raise CanariError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +125,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
         return Table(**{field: getattr(self, field)[chosen] for field in self.__struct_fields__})
 
 
-def to_table(requests: list[Request]) -> Table:
+def to_table(requests: Sequence[Request]) -> Table:
     """Turn requests into columns, for numpy and charts."""
     requests = sorted(requests, key=lambda request: request.intended)
     return Table(

@@ -1,7 +1,6 @@
 """A whole gate, as `canari gate run` does it: rows, predictions, load, verdict."""
 
-import subprocess
-import sys
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,24 +9,29 @@ import msgspec
 
 from canari.errors import CanariError, UsageError
 from canari.gate import recording, report
+from canari.gate.arrivals import due_times
 from canari.gate.http import NoAnswerError
-from canari.gate.judging import judge_load
 from canari.gate.live import LiveMeter
 from canari.gate.plan import Load, LoadPlan
 from canari.gate.predictions import RULES, Comparison, compare, judge_predictions
+from canari.gate.report import junit, markdown
 from canari.gate.rows import GENERATED, ask_signature, check_some, generate, read_csv, records
 from canari.gate.rules import Rules
+from canari.gate.sending import send
+from canari.gate.sequence import decides, look, looks, replay
+from canari.gate.shadow.judging import RULES as SHADOW_RULES
 from canari.gate.shadow.judging import judge_shadow
-from canari.gate.verdict import Dropped, RuleResult, Verdict, Version, combine
+from canari.gate.verdict import Dropped, Live, RuleResult, Verdict, Version, combine
 from canari.signature import Signature
 
 VERDICT = "verdict.json"
 REQUESTS = "requests.ndjson"
 PREDICTIONS = "predictions.json"
 REPORT = "report.html"
+JUNIT = "junit.xml"
+SUMMARY = "summary.md"
 
 _ATTEMPTS = 2
-_START_SECONDS = 30  # for the load's process to import and to judge nothing
 _POLITE_SECONDS = 3.0  # for the candidate to say its name; its silence is judged by the load
 
 
@@ -44,13 +48,17 @@ def run_gate(
     patience_s: float = 1.0,
     live: LiveMeter | None = None,
     shadow_url: str | None = None,
+    workers: int = 0,
+    bind: str = "127.0.0.1:5557",
+    web_port: int | None = None,
 ) -> Verdict:
-    """Measure both servers side by side and judge; writes the verdict, the report and the raw data into `out`.
+    """Measure both servers side by side and judge; writes the verdict, its reports and the raw data into `out`.
 
     Waits up to `patience_s` seconds for either to answer at all. With `rows_file` its rows are sent and their predictions
     compared; else rows are drawn from the baseline's signature. `live` watches live servers while the load is sent;
-    `shadow_url` is that of a comparer, `canari gate shadow`, which is asked after it. Raises
-    `CanariError` where the baseline cannot be measured: then `out` holds no verdict.
+    `shadow_url` is that of a comparer, `canari gate shadow`, which is asked after it. `workers` processes that come to `bind`
+    send the load where one is not enough; Locust's page of it is at `web_port`. Raises `CanariError` where the baseline cannot be
+    measured: then `out` holds no verdict.
     """
     _prepare(out)
     try:
@@ -84,20 +92,28 @@ def run_gate(
         seed=seed,
         locustfile=rules.locustfile,
         recording=str(out / REQUESTS),
+        workers=workers,
+        bind=bind,
+        web_port=web_port,
     )
+    due = due_times(plan)
+
+    def enough(requests: Sequence[recording.Request], load: Load, seconds: float) -> bool:
+        return decides(look(recording.to_table(requests), load, rules, seconds, due), rules, seconds)
+
     attempts = 0
     with live or nullcontext():
         while True:
             attempts += 1
-            load = _send(plan)
+            load = send(plan, looks(rules)[:-1], enough)
             requests = recording.read(out / REQUESTS)
-            measured = judge_load(requests, load, rules)
+            judged = replay(recording.to_table(requests), load, rules, due)
             if not any(request.arm == "baseline" and request.error is None for request in requests):
                 raise CanariError(f"the baseline cannot be measured: {_first_error(requests)}")
             # What a starved generator left open says nothing of the candidate, so it may be measured once more.
-            if attempts == _ATTEMPTS or not measured.starved or combine(measured.results) != "inconclusive":
+            if attempts == _ATTEMPTS or not judged.measured.starved or judged.outcome != "inconclusive":
                 break
-    results += measured.results
+    results += judged.results
     live_results, seen = live.judge(rules) if live else ([], None)
     results += live_results
     if shadow_url and candidate:
@@ -109,17 +125,25 @@ def run_gate(
         candidate=_version(candidate_name, candidate, candidate_url),
         seed=seed,
         started=datetime.fromtimestamp(load.started, UTC).isoformat(timespec="milliseconds"),
-        duration_s=rules.duration_s,
+        duration_s=load.duration_s,
         rate=rules.rate,
-        generator=measured.generator,
+        generator=judged.measured.generator,
         attempts=attempts,
-        dropped=Dropped(warmup=measured.warmup, warmup_s=rules.warmup_s),
+        dropped=Dropped(warmup=judged.measured.warmup, warmup_s=rules.warmup_s, missing=judged.measured.missing),
         predictions=predictions,
         rules_file=rules.file,
         rules_sha256=rules.sha256,
         live=seen,
+        planned_s=rules.duration_s,
+        false_alarms=rules.false_alarms,
+        misses=rules.misses,
+        gates=rules.gates,
+        looks=judged.looks,
+        not_judged=_not_judged(rules, results, seen, rows_file is not None, shadow_url is not None),
     )
     (out / REPORT).write_text(report.render(verdict, requests), "utf-8")
+    (out / JUNIT).write_text(junit.render(verdict), "utf-8")
+    (out / SUMMARY).write_text(markdown.render(verdict), "utf-8")
     verdict.save(out / VERDICT)
     return verdict
 
@@ -128,29 +152,10 @@ def _prepare(out: Path) -> None:
     """A directory without the results of an earlier gate, which must not be taken for this one's."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name in (VERDICT, REQUESTS, PREDICTIONS, REPORT):
+        for name in (VERDICT, REQUESTS, PREDICTIONS, REPORT, JUNIT, SUMMARY):
             (out / name).unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"{out}: cannot be written: {error.strerror}") from None
-
-
-def _send(plan: LoadPlan) -> Load:
-    """Run the load in a process of its own: Locust changes the one that it runs in."""
-    longest = plan.duration_s + 2 * plan.timeout_s + _START_SECONDS
-    with subprocess.Popen(
-        [sys.executable, "-m", "canari.gate.load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        try:
-            out, err = process.communicate(msgspec.json.encode(plan), timeout=longest)
-        except subprocess.TimeoutExpired:
-            raise CanariError(f"the load generator did not end within {longest:g} s") from None
-        finally:
-            process.kill()
-    if process.returncode:
-        said = err.decode("utf-8", "replace").strip().splitlines()
-        message = said[-1] if said else f"the load generator ended with {process.returncode}"
-        raise (UsageError if process.returncode == UsageError.exit_code else CanariError)(message)
-    return msgspec.json.decode(out.splitlines()[-1], type=Load)
 
 
 def _first_error(requests: list[recording.Request]) -> str:
@@ -163,6 +168,21 @@ def _say(comparison: Comparison, rules: Rules) -> str:
         return f"not compared: {comparison.failure}"
     judged = [name for name in RULES if name in rules.limits]
     return f"compared on {comparison.rows} rows" + ("" if judged else "; no rule judges them")
+
+
+def _not_judged(rules: Rules, results: Sequence[RuleResult], live: Live | None, rows: bool, shadow: bool) -> tuple[str, ...]:
+    """The rules without a result that no one speaks of elsewhere, and why."""
+    judged = {result.name for result in results}
+    told = {note.partition(":")[0] for note in live.not_judged} if live else set()
+    return tuple(f"{name}: {_why_not(name, rows, shadow)}" for name in rules.limits if name not in judged | told)
+
+
+def _why_not(name: str, rows: bool, shadow: bool) -> str:
+    if name in RULES:
+        return "the model has no prediction of this kind" if rows else "no rows were given"
+    if name in SHADOW_RULES:
+        return "the shadow compares no two versions now" if shadow else "no shadow was named"
+    return "no live servers were named"
 
 
 def _version(name: str | None, signature: Signature | None, url: str) -> Version:

@@ -26,6 +26,24 @@ class RuleResult(msgspec.Struct, frozen=True, kw_only=True):
     limit: float | dict[str, float] | None  # several by name where a rule has several
     samples: int  # requests or rows that the value rests on
     why: str  # one sentence
+    decided_s: float | None = None  # seconds of load at the look that decided it; None where only the end did
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What one rule knew at one look, in the unit of its result."""
+
+    outcome: Outcome
+    value: float | None
+    low: float | None  # None is no bound
+    high: float | None
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the moments at which a gate judged what it had so far."""
+
+    seconds: float  # of load
+    outcome: Outcome
+    readings: dict[str, Reading]  # by rule
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +66,7 @@ class Dropped(msgspec.Struct, frozen=True, kw_only=True):
 
     warmup: int
     warmup_s: float  # from the start
+    missing: int = 0  # asked for, and not in the recording
 
 
 class LiveArm(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +110,12 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     rules_file: str
     rules_sha256: str
     live: Live | None = None  # None where no live servers were named
+    planned_s: float | None = None  # the duration that was asked for; a clear outcome ends the load before
+    false_alarms: float | None = None  # share of releases of an unchanged model that may fail, over all their gates
+    misses: float | None = None  # how often a rule may pass what it forbids
+    gates: int = 1  # of the release, over which the false alarms are divided
+    looks: tuple[Look, ...] = ()
+    not_judged: tuple[str, ...] = ()  # rules that nothing was given to judge by, and what it is: they neither pass nor fail
     format: int = 1
 
     def save(self, path: Path) -> None:

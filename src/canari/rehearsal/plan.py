@@ -3,10 +3,11 @@
 The meaning of every field is Argo Rollouts' own (v1alpha1), so that what is rehearsed is what the cluster will do.
 """
 
+import math
 import re
 import reprlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,14 @@ class Pause:
 
 @dataclass(frozen=True)
 class Gate:
-    """Measure a fresh baseline and a fresh candidate side by side and follow the verdict; `name` is the analysis's."""
+    """Measure a fresh baseline and a fresh candidate side by side and follow the verdict; `name` is the analysis's.
+
+    The rest is known where the AnalysisTemplate is among the documents: the arguments of these names.
+    """
 
     name: str
+    duration: float | None = None  # seconds of load
+    gates: int | None = None  # of the release
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,20 @@ def load_plan(path: Path) -> Plan:
     would refuse the steps.
     """
     try:
-        rollout = _only_rollout(_documents(path))
-        return Plan(rollout=_name(rollout), steps=_steps(rollout))
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CanariError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise CanariError(f"{path}: not UTF-8 text at byte {error.start}") from None
+    return read_plan(text, path)
+
+
+def read_plan(manifests: str, path: Path) -> Plan:
+    """The same from the YAML documents themselves, which are called `path` where they are wrong."""
+    try:
+        documents = _documents(manifests)
+        rollout = _only_rollout(documents)
+        return Plan(rollout=_name(rollout), steps=_steps(rollout, _analysis_templates(documents)))
     except _PlanError as error:
         raise CanariError(f"{path}: {error}") from None
 
@@ -79,13 +97,9 @@ class _PlanError(Exception):
     """What is wrong, before the file's name is known."""
 
 
-def _documents(path: Path) -> list[Any]:
+def _documents(manifests: str) -> list[Any]:
     try:
-        return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise _PlanError(f"cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise _PlanError(f"not UTF-8 text at byte {error.start}") from None
+        return list(yaml.safe_load_all(manifests))
     except yaml.MarkedYAMLError as error:
         where = f" at line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise _PlanError(f"not YAML{where}: {error.problem}") from None
@@ -116,7 +130,16 @@ def _name(rollout: dict[str, Any]) -> str:
     return name
 
 
-def _steps(rollout: dict[str, Any]) -> tuple[Step, ...]:
+def _analysis_templates(documents: list[Any]) -> dict[str, Any]:
+    """The `args` of each AnalysisTemplate, by its name."""
+    return {
+        str(_mapping(document, "metadata").get("name")): _mapping(document, "spec").get("args")
+        for document in documents
+        if isinstance(document, dict) and document.get("kind") == "AnalysisTemplate"
+    }
+
+
+def _steps(rollout: dict[str, Any], templates: dict[str, Any]) -> tuple[Step, ...]:
     steps = _mapping(rollout, "spec", "strategy", "canary").get("steps")
     if not isinstance(steps, list) or not steps:
         raise _expected(_STEPS, "a list of at least one step", steps)
@@ -127,7 +150,12 @@ def _steps(rollout: dict[str, Any]) -> tuple[Step, ...]:
         kind = _kind(step, where)
         if not (kind == "analysis" and verdict_is_next):
             plan.append(_READERS[kind](kind, step[kind], f"{where}.{kind}"))
-        verdict_is_next = kind == "experiment" and isinstance(plan[-1], Gate)
+        gate = plan[-1]
+        verdict_is_next = kind == "experiment" and isinstance(gate, Gate)
+        if kind == "experiment" and isinstance(gate, Gate):
+            analysis = step[kind]["analyses"][0]
+            given = {**_arguments(templates.get(str(analysis.get("templateName")))), **_arguments(analysis.get("args"))}
+            plan[-1] = replace(gate, **_settings(given, f"{where}.{kind}.analyses[0].args"))
     return tuple(plan)
 
 
@@ -184,6 +212,26 @@ def _experiment(kind: str, value: Any, where: str) -> Gate | NotRehearsed:
     if not isinstance(name, str) or not name:
         raise _expected(f"{where}.analyses[0].name", "a name", analyses[0])
     return Gate(name)
+
+
+def _arguments(arguments: Any) -> dict[str, Any]:
+    """The values of those that have one, by name."""
+    listed = [one for one in arguments if isinstance(one, dict)] if isinstance(arguments, list) else []
+    return {str(one["name"]): one["value"] for one in listed if "name" in one and "value" in one}
+
+
+def _settings(given: dict[str, Any], where: str) -> dict[str, Any]:
+    """Of a gate's arguments those that its length and its risks depend on."""
+    settings: dict[str, Any] = {}
+    for name, kind, expected in (("duration", float, "seconds of load"), ("gates", int, "how many gates the release has")):
+        if name in given:
+            try:
+                settings[name] = kind(given[name])
+            except (TypeError, ValueError):
+                raise _expected(f"{where}.{name}", expected, given[name]) from None
+            if not 0 < settings[name] < math.inf:
+                raise _expected(f"{where}.{name}", expected, given[name])
+    return settings
 
 
 def _not_rehearsed(kind: str, _value: Any, _where: str) -> NotRehearsed:

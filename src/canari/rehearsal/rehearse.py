@@ -25,6 +25,7 @@ from canari.gate.recording import Request, read
 from canari.gate.rows import GENERATED, generate
 from canari.gate.rules import Rules, load_rules
 from canari.gate.run import REQUESTS, VERDICT
+from canari.gate.statistics import Risks
 from canari.gate.verdict import RuleResult, Verdict, load_verdict
 from canari.model import Model
 from canari.rehearsal.outcome import DECISIONS, ArmCalls, Calls, ReleaseVerdict, StepRule, WeightSet
@@ -38,13 +39,14 @@ from canari.serving import bento
 from canari.signature import Signature
 
 # What lies in the folder of a rehearsal, besides the verdict.
-CALLS, GATES, LOGS, REPORT = "calls.ndjson", "gates", "logs", "report.html"
+CALLS, GATES, LOGS = "calls.ndjson", "gates", "logs"
+REPORT, JUNIT, SUMMARY = "report.html", "junit.xml", "summary.md"
 
 _SETTLE_SECONDS = 3.0  # of traffic before the candidate comes and after the end, so that the report shows both states
 _START_SECONDS = 10.0  # of bentos and servers; only for the progress bar, as is the next
 _GATE_OVERHEAD_SECONDS = 7.0
-# The callers' errors are looked at every second; so many looks need a confidence that one look alone would not.
-_LIVE_CONFIDENCE = 0.9999
+# The callers' errors are looked at every second: so many looks may each risk only a little.
+_LIVE_RISKS = Risks(false_alarm=5e-5, miss=5e-5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +243,7 @@ class _Release:
                 "--rules": self.settings.rules,
                 "--rows": self.rows_file,
                 "--duration": self.rules.duration_s / self.settings.time_scale,
+                "--gates": sum(isinstance(step, Gate) for step in self.settings.plan.steps),
                 "--seed": self.settings.seed + number,
                 "--out": out,
             }
@@ -287,7 +290,7 @@ class _Release:
         limit = self.rules.limits.get("error_rate")
         if failed and limit:
             what = "of the callers' requests that reached the candidate failed"
-            rule = judge_share("live_error_rate", failed, len(answers), limit["max"], _LIVE_CONFIDENCE, what=what)
+            rule = judge_share("live_error_rate", failed, len(answers), limit["max"], _LIVE_RISKS, what=what)
             if rule.outcome == "fail":
                 raise _Stop(self._record(rule))
 
@@ -355,7 +358,7 @@ def _clear(out: Path) -> None:
     """A folder without what an earlier rehearsal left: an old verdict must not be taken for this one's."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name in (VERDICT, REPORT):
+        for name in (VERDICT, REPORT, JUNIT, SUMMARY):
             (out / name).unlink(missing_ok=True)
         for name in (GATES, LOGS):
             shutil.rmtree(out / name, ignore_errors=True)

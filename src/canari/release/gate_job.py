@@ -124,8 +124,18 @@ def _server(pod: Any, port: int) -> Server:
     return Server(name=pod.metadata.name, url=f"http://{f'[{ip}]' if ':' in ip else ip}:{port}", restarts=restarts)
 
 
-def run(api: Api, measurement: Measurement, rules: Rules, rows_file: Path | None = None) -> Verdict:
+def run(
+    api: Api,
+    measurement: Measurement,
+    rules: Rules,
+    rows_file: Path | None = None,
+    *,
+    workers: int = 0,
+    bind: str = "0.0.0.0:5557",
+) -> Verdict:
     """Measure the candidate beside the baseline, with `rows_file` on its rows, and publish what came of it.
+
+    `workers` processes that come to `bind` send the load, or none but this pod.
 
     Raises `CanariError`, with nothing published, where there is no verdict: the baseline cannot be measured, the load generator
     fails, the ConfigMap cannot be read or written.
@@ -142,6 +152,8 @@ def run(api: Api, measurement: Measurement, rules: Rules, rows_file: Path | None
             patience_s=PATIENCE_SECONDS,
             live=LiveMeter(lambda: live_fleet(api, measurement)),
             shadow_url=measurement.shadow and f"http://{measurement.shadow}:{_SHADOW_PORT}",
+            workers=workers,
+            bind=bind,
         )
         requests = recording.read(Path(folder) / REQUESTS)
     gate = verdicts.Gate(

@@ -14,7 +14,7 @@ import msgspec
 
 from canari.errors import CanariError, UsageError
 from canari.gate.rows import generate, records
-from canari.gate.statistics import share_interval
+from canari.gate.statistics import Levels, share_interval
 from canari.model import Value
 from canari.release.cluster import GATEWAY, GRPC_ROUTE, HTTP_ROUTE, Cluster, Kind
 from canari.release.objects import Gateway, Route
@@ -151,7 +151,7 @@ def _is_within(answers: int, total: int, expected: float) -> bool:
         return False
     if expected in (0.0, 1.0):
         return answers == expected * total
-    low, high = share_interval(answers, answers, total, CONFIDENCE)
+    low, high = share_interval(answers, answers, total, Levels(1 - CONFIDENCE, 1 - CONFIDENCE).shared(2))
     return abs(answers / total - expected) <= TOLERANCE or low <= expected <= high
 
 

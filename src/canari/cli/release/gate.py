@@ -27,6 +27,11 @@ from canari.release import gate_job
     help="CSV file of rows to send and to compare the predictions on; where no such file is, rows are drawn.",
 )
 @click.option("--duration", type=click.FloatRange(0, min_open=True), help="Seconds of load; else as the rules file says.")
+@click.option(
+    "--gates", type=click.IntRange(1), default=1, show_default=True, help="Of the release: they share its rate of false alarms."
+)
+@click.option("--workers", type=click.IntRange(0), default=0, show_default=True, help="`canari gate worker`s that send the load.")
+@click.option("--port-for-workers", type=click.IntRange(1, 65535), default=5557, show_default=True, help="Where they come to.")
 def gate(
     model: str,
     release: str,
@@ -38,6 +43,9 @@ def gate(
     rules_file: Path,
     rows_file: Path | None,
     duration: float | None,
+    gates: int,
+    workers: int,
+    port_for_workers: int,
 ) -> int:
     """Measure a release in the cluster, and leave verdict and report in the ConfigMap MODEL-verdict.
 
@@ -50,8 +58,10 @@ def gate(
         gate_job.Measurement(
             model=model, release=release, stable=stable, baseline=baseline, candidate=candidate, port=port, shadow=shadow
         ),
-        load_rules(rules_file).lasting(duration),
+        load_rules(rules_file).lasting(duration).of(gates),
         rows_file if rows_file and rows_file.exists() else None,
+        workers=workers,
+        bind=f"0.0.0.0:{port_for_workers}",
     )
     show_verdict(verdict)
     return ExitCode.FAILED if verdict.outcome == "fail" else ExitCode.OK

@@ -45,14 +45,14 @@ def judge_shadow(url: str, rules: Rules, stable: str, candidate: str) -> list[Ru
 def _judge(name: str, comparison: ComparisonSummary, rules: Rules) -> RuleResult:
     counts = comparison.outcomes
     answered = counts["same"] + counts["different"]
-    limit, confidence = rules.limits[name]["max"], rules.confidence
+    limit, risks = rules.limits[name]["max"], rules.risks()
     if name == DIFFERENCE:
         what = "callers' requests get another answer"
-        result = judge_share(name, counts["different"], answered, limit, confidence, what=what)
+        result = judge_share(name, counts["different"], answered, limit, risks, what=what)
         return msgspec.structs.replace(result, why=result.why + _largest(comparison))
     n = answered + counts["candidate_failed"]
     what = "callers' requests that stable answered had no good answer of the candidate"
-    result = judge_share(name, counts["candidate_failed"], n, limit, confidence, what=what)
+    result = judge_share(name, counts["candidate_failed"], n, limit, risks, what=what)
     return msgspec.structs.replace(result, why=result.why + _commonest(comparison))
 
 

@@ -1,9 +1,8 @@
-"""What a rehearsal found, for a person: a self-contained HTML page and a table on the screen."""
+"""What a rehearsal found: for a person a self-contained HTML page and a table on the screen, for a pipeline XML and Markdown."""
 
 import collections
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,23 @@ from rich.text import Text
 
 from canari.gate.predictions import Comparison
 from canari.gate.recording import to_table
-from canari.gate.report.page import environment, limit_text, value_text
+from canari.gate.report import followed
+from canari.gate.report.page import MARKS, environment, value_text
 from canari.gate.verdict import combine
 from canari.model import Value
 from canari.rehearsal.outcome import StepRule
-from canari.rehearsal.rehearse import REPORT, GateRun, Rehearsal
-from canari.rehearsal.report import charts
+from canari.rehearsal.rehearse import GATES, JUNIT, REPORT, SUMMARY, GateRun, Rehearsal
+from canari.rehearsal.report import charts, pipeline
+from canari.rehearsal.report.steps import by_step, matrix
 
 _STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}
-_MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?"}
 _NO_ANSWER = "no answer"
 
 
 def write_report(rehearsal: Rehearsal, out: Path) -> Path:
-    """Write `report.html` into `out`; the page needs no network."""
+    """Write `report.html`, `junit.xml` and `summary.md` into `out`; returns the page, which needs no network."""
+    (out / JUNIT).write_text(pipeline.junit_xml(rehearsal.verdict), encoding="utf-8")
+    (out / SUMMARY).write_text(pipeline.summary(rehearsal.verdict), encoding="utf-8")
     page = environment("canari.rehearsal").get_template("report.html.jinja").render(**_content(rehearsal))
     path = out / REPORT
     path.write_text(page, encoding="utf-8")
@@ -60,38 +62,13 @@ def print_summary(rehearsal: Rehearsal, console: Console) -> None:
 
 def _rule_table(rules: Sequence[StepRule]) -> Table:
     """A line a rule, a column a step."""
-    steps = _by_step(rules)
+    steps = by_step(rules)
     table = Table("rule", "limit", *steps, box=None, pad_edge=False)
     table.columns[0].no_wrap = True
-    for line in _matrix(rules):
-        cells = ["" if c is None else Text(f"{_MARKS[c.outcome]} {value_text(c)}", _STYLES[c.outcome]) for c in line.cells]
+    for line in matrix(rules):
+        cells = ["" if c is None else Text(f"{MARKS[c.outcome]} {value_text(c)}", _STYLES[c.outcome]) for c in line.cells]
         table.add_row(line.rule, line.limit, *cells)
     return table
-
-
-@dataclass(frozen=True)
-class _Line:
-    """One rule over all steps: its result at each, None where it was not judged; its limit is the same at each."""
-
-    rule: str
-    limit: str
-    cells: list[StepRule | None]
-
-
-def _matrix(rules: Sequence[StepRule]) -> list[_Line]:
-    steps = _by_step(rules)
-    lines = []
-    for name in dict.fromkeys(rule.name for rule in rules):
-        cells = [next((rule for rule in found if rule.name == name), None) for found in steps.values()]
-        lines.append(_Line(name, next(limit_text(cell) for cell in cells if cell is not None), cells))
-    return lines
-
-
-def _by_step(rules: Sequence[StepRule]) -> dict[str, list[StepRule]]:
-    steps: dict[str, list[StepRule]] = {}
-    for rule in rules:
-        steps.setdefault(rule.step, []).append(rule)
-    return steps
 
 
 def _print_rows(comparison: Comparison, stable: str, candidate: str, console: Console) -> None:
@@ -135,9 +112,8 @@ def _content(rehearsal: Rehearsal) -> dict[str, Any]:
     return {
         "verdict": verdict,
         "charts": pictures,
-        "steps": [{"name": step, "rules": rules, "outcome": combine(rules)} for step, rules in _by_step(verdict.rules).items()],
-        "matrix": _matrix(verdict.rules),
-        "marks": _MARKS,
+        "steps": [{"name": step, "rules": rules, "outcome": combine(rules)} for step, rules in by_step(verdict.rules).items()],
+        "matrix": matrix(verdict.rules),
         "timeline": [f"{at:.1f} s: {text}" for at, text in rehearsal.timeline],
         "calls": [_calls_row(rehearsal, arm, calls.latency_ms[good[arm]]) for arm in arms],
         "errors": errors.most_common(8),
@@ -174,6 +150,8 @@ def _gate(run: GateRun, number: int) -> dict[str, Any]:
     return {
         "title": f"Gate {number} ({run.where})",
         "verdict": run.verdict,
+        "followed": followed(run.verdict),
+        "page": f"{GATES}/{number}/{REPORT}",
         "distribution": charts.latency_distribution(
             f"Latency in gate {number}", {arm: requests.latency_ms for arm, requests in good.items()}
         ),
