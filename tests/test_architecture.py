@@ -1,4 +1,4 @@
-"""Arrows go one way: cli, then rehearsal, release, monitor, export, then gate, serving, intake, then runtime, then the nouns.
+"""Arrows go one way: cli, then rehearsal, release, loadtest, monitor, export, then gate, serving, intake, runtime, the nouns.
 
 Rooms on one level do not import each other.
 """
@@ -14,7 +14,7 @@ LEVELS = [
     {"errors", "signature", "model", "store", "project", "__version__"},
     {"runtime"},
     {"gate", "serving", "intake"},
-    {"rehearsal", "release", "monitor", "export"},
+    {"rehearsal", "release", "loadtest", "monitor", "export"},
     {"cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

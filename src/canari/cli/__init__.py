@@ -16,6 +16,7 @@ from canari.errors import CanariError, ExitCode
 _COMMANDS = {
     "gate": "canari.cli.gate:gate",
     "import": "canari.cli.import_:import_",
+    "loadtest": "canari.cli.loadtest:loadtest",
     "models": "canari.cli.models:models",
     "predict": "canari.cli.predict:predict",
     "rehearse": "canari.cli.rehearse:rehearse",
