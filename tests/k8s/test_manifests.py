@@ -223,7 +223,7 @@ def test_the_pods_call_canari_as_it_is_called(rollout: Object, job: Object) -> N
 
     (container,) = job["template"]["spec"]["containers"]
     assert container["command"] == ["python", "-m", "canari", "release", "gate"]
-    values = {"duration": "60", "rules": "release"}
+    values = {"duration": "60", "gates": "3", "rules": "release"}
     arguments = [re.sub(r"{{args\.(\w+)}}", lambda a: values.get(a[1], a[1]), word) for word in container["args"]]
     options = gate.make_context("gate", arguments).params
     assert all(options[name] == name for name in ("model", "release", "stable", "baseline", "candidate"))
@@ -245,6 +245,15 @@ def test_an_overlay_names_its_images_by_digest(name: str, tmp_path: Path) -> Non
     for pod in pods(overlay(name, (), tmp_path)):
         for container in containers(pod):
             assert _DIGEST.fullmatch(container["image"])
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_the_gates_share_the_false_alarms_of_as_many_as_there_are(name: str, tmp_path: Path) -> None:
+    objects = overlay(name, (), tmp_path)
+    (rollout,) = named(objects, "Rollout").values()
+    template = named(objects, "AnalysisTemplate")[_GATE]["spec"]
+    (gates,) = (int(a["value"]) for a in template["args"] if a["name"] == "gates")
+    assert gates == sum("experiment" in step for step in rollout["spec"]["strategy"]["canary"]["steps"])
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
