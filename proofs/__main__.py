@@ -5,7 +5,7 @@ import sys
 
 from proofs.results import ROOT
 
-_PROOFS = ("conformance", "random_formulas", "rolling_stop", "reader_coverage", "fuzzing", "reader")  # the shortest first
+_PROOFS = ("conformance", "random_formulas", "rolling_stop", "reader_coverage", "fuzzing", "reader", "gate")  # the shortest first
 
 
 def main() -> None:

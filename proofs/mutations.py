@@ -122,7 +122,7 @@ def wrong_text(rng: Random, body: bytes, marker: str) -> tuple[str, bytes]:
         ("no colons", lambda: body.replace(b":", b" ", 1)),
         ("control characters", lambda: body.replace(b'"', b'"\x00\x1f', 1)),
         ("a bad escape", lambda: body.replace(b'"', b'"\\x41\\u12', 1)),
-        ("gzip without a header", lambda: gzip.compress(body, 1)),
+        ("gzip without a header", lambda: gzip.compress(body, 1, mtime=0)),
         ("nested deeply", lambda: b"[" * rng.choice([500, 5_000, 100_000]) + body),
         ("nested objects", lambda: b'{"a":' * rng.choice([500, 5_000, 50_000])),
         ("random bytes", lambda: rng.randbytes(rng.randrange(1, 600))),

@@ -1,0 +1,165 @@
+"""Gates against real servers: releases of an unchanged model, and the faults, put into real answers by a proxy."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+import numpy as np
+
+from canari.gate.verdict import EXIT_CODES, HEALTH, load_verdict
+from canari.rehearsal.processes import stopping_on_signals
+from proofs.gate.peers import SLOWER
+from proofs.gate.proxy import FAULTS, proxy
+from proofs.gate.simulation import GATES, Gate, Release
+from proofs.results import ROOT, ProofError, commit, load, save
+from proofs.servers import Served, models
+
+RULES = "release"  # of the releases
+FAULTY_RULES = "strict"  # of the gates that are to find a fault
+PLANNED = 3  # gates of a release
+_LOCUST_SECONDS = 60
+_LOCUSTFILE = Path(__file__).with_name("closed_loop.py")
+
+
+class Run(msgspec.Struct, frozen=True):
+    """A release or, with a fault, one of its gates."""
+
+    release: Release
+    commit: str
+
+
+class ClosedLoop(msgspec.Struct, frozen=True):
+    """What Locust's own statistics say of one user who waits."""
+
+    fault: str
+    requests: int
+    failures: int
+    p95_ms: float
+    p99_ms: float
+
+
+class Found(msgspec.Struct):
+    """What was found so far."""
+
+    seconds: float  # of each gate of a release without a fault; with one it is as long as the rules say
+    releases: list[Run] = []
+    faults: dict[str, list[Run]] = {}
+    closed_loop: list[ClosedLoop] = []
+
+    @property
+    def commits(self) -> list[str]:
+        """Of the runs, the commonest first."""
+        runs = [*self.releases, *(run for runs in self.faults.values() for run in runs)]
+        return [name for name, _ in Counter(run.commit for run in runs).most_common()]
+
+
+def prove(releases: int, repeats: int, seconds: float, state: Path) -> Found:
+    """Run so many releases, every fault so often, and Locust's closed loop once; goes on where it was interrupted."""
+    found = load(state, Found)
+    if found is None or found.seconds != seconds:
+        found = Found(seconds)
+    with _tag() as (tag, directory):
+        for fault in (name for name in FAULTS if name != "none"):
+            runs = found.faults.setdefault(fault, [])
+            while len(runs) < repeats:
+                runs.append(Run(Release((_faulty(tag, fault, len(runs), directory),)), commit()))
+                _keep(state, found, f"{fault}, {len(runs)} of {repeats}", runs[-1])
+        if repeats and not found.closed_loop:
+            found.closed_loop = [_locust(tag, fault, directory) for fault in ("none", "freezes 1 s each 20 s")]
+            save(state, found)
+        while len(found.releases) < releases:
+            found.releases.append(Run(_release(tag, seconds, len(found.releases), directory), commit()))
+            _keep(state, found, f"release {len(found.releases)} of {releases}", found.releases[-1])
+    return found
+
+
+@contextmanager
+def _tag() -> Iterator[tuple[str, Path]]:
+    """A stored model's tag, and a directory for what is written."""
+    with ExitStack() as processes:
+        processes.enter_context(stopping_on_signals())
+        directory = Path(processes.enter_context(TemporaryDirectory(prefix="canari-proof-")))
+        model, *_ = processes.enter_context(models())
+        yield model.signature.tag, directory
+
+
+@contextmanager
+def _pair(tag: str, directory: Path) -> Iterator[tuple[Served, Served]]:
+    with Served(tag, directory / "baseline.log") as baseline, Served(tag, directory / "candidate.log") as candidate:
+        baseline.until_ready()
+        candidate.until_ready()
+        yield baseline, candidate
+
+
+def _release(tag: str, seconds: float, number: int, directory: Path) -> Release:
+    """A release of an unchanged model; every gate has fresh servers, as in the cluster, and one that fails is the last."""
+    gates: list[Gate] = []
+    while len(gates) < PLANNED and not any(gate.outcome == "fail" for gate in gates):
+        with _pair(tag, directory) as (baseline, candidate):
+            seed = number * PLANNED + len(gates)
+            gates.append(gate(baseline.url, candidate.url, seconds, seed, directory, rules=RULES))
+    return Release(tuple(gates))
+
+
+def _faulty(tag: str, fault: str, number: int, directory: Path) -> Gate:
+    with (
+        _pair(tag, directory) as (baseline, candidate),
+        proxy(baseline.http_port, "none", directory / "proxy-baseline.log") as plain,
+        proxy(candidate.http_port, fault, directory / "proxy-candidate.log") as faulty,
+    ):
+        return gate(plain, faulty, None, number, directory, rules=FAULTY_RULES)
+
+
+def gate(baseline: str, candidate: str, seconds: float | None, seed: int, directory: Path, *, rules: str) -> Gate:
+    """`canari gate run` against two servers; without `seconds` as long as the rules say.
+
+    Raises `ProofError` where it comes to no verdict.
+    """
+    out = directory / "gate"
+    command = [sys.executable, "-m", "canari", "gate", "run", "--baseline", baseline, "--candidate", candidate]
+    command += ["--rules", str(GATES / f"{rules}.yaml"), "--out", str(out), "--gates", str(PLANNED), "--seed", str(seed)]
+    if seconds is not None:
+        command += ["--duration", str(seconds)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    if ran.returncode not in EXIT_CODES.values():
+        raise ProofError(f"canari gate run exited with {ran.returncode}: {ran.stderr.strip()[-500:]}")
+    verdict = load_verdict(out / "verdict.json")
+    return Gate(
+        outcome=verdict.outcome,
+        seconds=verdict.duration_s,
+        failed=tuple(rule.name for rule in verdict.rules if rule.outcome == "fail" and rule.name != HEALTH),
+        undecided=tuple(rule.name for rule in verdict.rules if rule.outcome == "inconclusive"),
+    )
+
+
+def _locust(tag: str, fault: str, directory: Path) -> ClosedLoop:
+    """Locust itself with one user who waits for each answer, as its own statistics tell it."""
+    command = [sys.executable, "-m", "locust", "-f", str(_LOCUSTFILE), "--headless", "--json", "-u", "1"]
+    with Served(tag, directory / "server.log") as server, proxy(server.http_port, fault, directory / "proxy.log") as url:
+        server.until_ready()
+        command += ["--run-time", f"{_LOCUST_SECONDS}s", "--host", url, "--exit-code-on-error", "0"]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    if ran.returncode:
+        raise ProofError(f"locust exited with {ran.returncode}: {ran.stderr.strip()[-500:]}")
+    (told,) = json.loads(ran.stdout)
+    times = np.repeat([float(ms) for ms in told["response_times"]], list(told["response_times"].values()))
+    p95, p99 = np.quantile(times, (0.95, 0.99), method="inverted_cdf")
+    return ClosedLoop(fault, told["num_requests"], told["num_failures"], float(p95), float(p99))
+
+
+def threshold_passes(runs: list[ClosedLoop]) -> bool:
+    """Whether the plain threshold lets the second of two runs pass, after what it saw in the first."""
+    before, after = runs
+    return after.p95_ms <= SLOWER * before.p95_ms and not after.failures
+
+
+def _keep(state: Path, found: Found, what: str, run: Run) -> None:
+    save(state, found)
+    last = run.release.gates[-1]
+    print(f"{what}: {run.release.outcome} after {last.seconds:.1f} s {' '.join(last.failed or last.undecided)}", flush=True)
