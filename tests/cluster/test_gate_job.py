@@ -56,8 +56,9 @@ def gate(cluster: Cluster, objects: list[dict[str, Any]], images: Images) -> dic
             cluster.create(manifest)
     template = next(o for o in objects if o["kind"] == "AnalysisTemplate" and o["metadata"]["name"] == "diabetes-gate")
     text = json.dumps(template["spec"]["metrics"][0]["provider"]["job"]["spec"])
-    arguments = {"model": "diabetes", "release": "new", "stable": "old", "duration": "10", "rules": "errors",
-                 "baseline": f"{EXPERIMENT}-baseline", "candidate": f"{EXPERIMENT}-candidate"}  # fmt: skip
+    arguments = {argument["name"]: argument.get("value", "") for argument in template["spec"]["args"]}
+    arguments |= {"release": "new", "stable": "old", "duration": "10", "rules": "errors",
+                  "baseline": f"{EXPERIMENT}-baseline", "candidate": f"{EXPERIMENT}-candidate"}  # fmt: skip
     for name, value in arguments.items():
         text = text.replace(f"{{{{args.{name}}}}}", value)
     spec: dict[str, Any] = json.loads(text)
@@ -69,6 +70,7 @@ def gate(cluster: Cluster, objects: list[dict[str, Any]], images: Images) -> dic
 
 def ran(cluster: Cluster, name: str, spec: dict[str, Any]) -> tuple[bool, str]:
     """Whether the Job succeeded, and what it said."""
+    cluster.kubectl("delete", "job", name, "--ignore-not-found")  # of a first try
     cluster.create({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": spec})
     status = wait_for(
         lambda: cluster.get("batch/v1", "Job", name).get("status", {}),
