@@ -44,7 +44,7 @@ AGAIN := --reruns 1 -r aR --durations 12
 
 test: lint checkov
 	$(BIN)/python -m pytest -m "not alone and not slow and not cluster and not clients and not r" -p tests.required -n 2
-	$(BIN)/python -m pytest -m "alone and not slow and not cluster and not clients and not r" -p tests.required -n 2 --dist loadfile $(AGAIN)
+	$(BIN)/python -m pytest -m "alone and not slow and not cluster and not clients and not r" -p tests.required -n 2 --dist loadfile --no-loadscope-reorder $(AGAIN) tests/rehearsal tests
 
 # Rehearsals at full length.
 test-slow: setup

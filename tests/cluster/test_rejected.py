@@ -14,7 +14,7 @@ SECONDS_TO_STABLE = 15
 
 @pytest.fixture(scope="module")
 def deployed(new_release: NewRelease) -> Release:
-    release = new_release(settings=Settings(rules="quick"))
+    release = new_release(settings=Settings(rules="quick", gate=16))
     release.leave_out_steps(2)
     release.deploy()
     return release

@@ -15,7 +15,7 @@ from typing import Any
 
 SLOW_SECONDS = 0.08
 ERRING_EVERY = 10
-FREEZE_EVERY, FREEZE_SECONDS = 3.0, 1.0
+FREEZE_EVERY, FREEZE_SECONDS = 1.0, 1.0  # often enough for a gate of a quarter of a minute: one or two might be the machine's
 
 FAULT = os.environ["FAULT"].removesuffix("-live")
 LIVE_ONLY = os.environ["FAULT"] != FAULT
