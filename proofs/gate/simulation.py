@@ -95,7 +95,8 @@ def judge(plan: Plan, number: int, folder: Path = TRACES) -> Release:
     rules = rules_of(plan)
     gates: list[Gate] = []
     for trace in draw(plan, number, folder):
-        judged = replay(*as_recorded(trace, rules), rules)
+        table, load, due = as_recorded(trace, rules)
+        judged = replay(table, load, rules, due)
         results = [result for result in judged.results if result.name != HEALTH]
         gates.append(
             Gate(
@@ -195,6 +196,7 @@ def _mapping(processes: int) -> Iterator[Callable[..., Iterable[Any]]]:
     if processes == 1:
         yield map
         return
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read by the new processes, which take a core each
     pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=os.nice, initargs=(_NICE,))
     with stopping_on_signals(), pool:
         yield pool.map

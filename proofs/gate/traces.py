@@ -13,6 +13,7 @@ import numpy.typing as npt
 from canari.gate.plan import Load
 from canari.gate.recording import Table
 from canari.gate.rules import Rules
+from canari.gate.sequence import Due
 
 _MICRO = 1e6
 
@@ -109,8 +110,8 @@ def join(traces: Sequence[Trace]) -> Trace:
     )
 
 
-def as_recorded(trace: Trace, rules: Rules) -> tuple[Table, Load]:
-    """A trace as the recording of a gate by `rules`, and what the generator would have told."""
+def as_recorded(trace: Trace, rules: Rules) -> tuple[Table, Load, Due]:
+    """A trace as the recording of a gate by `rules`, what the generator would have told, and when requests were due."""
     texts = np.array([f"HTTP {status}" if status else "no whole answer" for status in trace.status[trace.failed]], np.str_)
     error = np.zeros(len(trace), texts.dtype if len(texts) else "U1")
     error[trace.failed] = texts
@@ -124,17 +125,14 @@ def as_recorded(trace: Trace, rules: Rules) -> tuple[Table, Load]:
         version=np.full(len(trace), ""),
         error=error,
     )
-    judged = trace.due >= rules.warmup_s
+    due: Due = {"baseline": trace.due[~trace.candidate], "candidate": trace.due[trace.candidate]}
     load = Load(
         started=0.0,
         duration_s=trace.seconds,
         warmup_s=rules.warmup_s,
         rate=rules.rate,
         timeout_s=rules.timeout_s,
-        asked={
-            "baseline": int(np.count_nonzero(judged & ~trace.candidate)),
-            "candidate": int(np.count_nonzero(judged & trace.candidate)),
-        },
+        asked={arm: int(np.count_nonzero(moments >= rules.warmup_s)) for arm, moments in due.items()},
         cpu=trace.cpu,
     )
-    return table, load
+    return table, load, due

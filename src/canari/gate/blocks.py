@@ -30,6 +30,7 @@ _BOUNDLESS = 1e5  # times as slow: no number that says more than "endless"
 _UNSEEN = 4  # counts that a share of few may well have missed: (0 + 4) ** 0.5 standard errors bound it as the exact test does
 
 End: TypeAlias = Literal["least", "innocent", "most", "charged"]
+_UPPER: tuple[End, ...] = ("most", "charged")
 
 
 class Estimate(NamedTuple):
@@ -74,7 +75,7 @@ class Blocks:
         self._arms = arms
         self._count = count
         self._random = np.random.default_rng(seed)
-        self._drawn: dict[tuple[Arm, End], _Drawn] = {}
+        self._drawn: dict[tuple[Arm, int, float], _Drawn] = {}
 
     @cached_property
     def _weights(self) -> npt.NDArray[np.float32]:
@@ -99,10 +100,13 @@ class Blocks:
         return widest
 
     def _of(self, arm: Arm, end: End) -> "_Drawn":
-        if (arm, end) not in self._drawn:
-            latencies = self._arms[arm]
-            self._drawn[arm, end] = _Drawn(latencies.block, latencies.ends[end], latencies.missing, end, self._weights)
-        return self._drawn[arm, end]
+        latencies = self._arms[arm]
+        values, unknown = latencies.ends[end], math.inf if end in _UPPER else 0.0
+        # Where nothing failed and nothing was starved or is missing, several ends are one array, which is drawn from once.
+        key = arm, id(values), unknown if latencies.missing else 0.0
+        if key not in self._drawn:
+            self._drawn[key] = _Drawn(latencies.block, values, latencies.missing, unknown, self._weights)
+        return self._drawn[key]
 
     def quantile(self, arm: Arm, q: float, levels: Levels) -> Estimate:
         """The q-quantile of one arm's latency in ms; the generator's own delay is charged to the server at the upper end only.
@@ -191,10 +195,9 @@ class _Drawn:
         block: npt.NDArray[np.int64],
         latencies: Numbers,
         missing: int,
-        end: End,
+        unknown: float,
         weights: npt.NDArray[np.float32],
     ) -> None:
-        unknown = math.inf if end in ("most", "charged") else 0.0
         self._sorted = np.sort(np.concatenate([latencies, np.full(missing, unknown)]))
         self.n = len(self._sorted)
         blocks = weights.shape[1]

@@ -15,11 +15,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from canari.gate.blocks import Blocks, Compared, Latencies, block_count
+from canari.gate.blocks import Blocks, Compared, End, Latencies, block_count
 from canari.gate.plan import ARMS, Arm, Load
 from canari.gate.recording import Request, Table, to_table
 from canari.gate.rules import Rules
-from canari.gate.statistics import Interval, Levels, Risks, at_least, at_most, finite, share_interval, within_either
+from canari.gate.statistics import Interval, Levels, Numbers, Risks, at_least, at_most, finite, share_interval, within_either
 from canari.gate.verdict import HEALTH, Generator, RuleResult
 from canari.gate.words import number, share, shares, span
 
@@ -97,15 +97,16 @@ class _Arm:
         """For the bootstrap: a failed request is endless, but not where only a starved generator may have missed its answer."""
         table, seconds = self.table, self.load.measured_to - self.load.measured_from
         own = np.where(table.delay_ms <= table.latency_ms, table.latency_ms - table.delay_ms, table.latency_ms)
-        least = np.maximum(own - self.lag_ms, 0.0)
+        least = np.maximum(own - self.lag_ms, 0.0) if self.starved else own
+        ends: dict[End, Numbers] = {"least": least, "innocent": least, "most": own, "charged": table.latency_ms}
+        if self.failed:
+            ends["least"] = np.where(table.failed, np.where(self.sure, math.inf, 0.0), least)
+            ends["innocent"] = np.where(table.failed, 0.0, least)
+            ends["most"] = np.where(table.failed, math.inf, own)
+            ends["charged"] = np.where(table.failed, math.inf, table.latency_ms)
         return Latencies(
             block=np.minimum((table.intended - self.load.measured_from) / seconds * blocks, blocks - 1).astype(np.int64),
-            ends={
-                "least": np.where(table.failed, np.where(self.sure, math.inf, 0.0), least),
-                "innocent": np.where(table.failed, 0.0, least),
-                "most": np.where(table.failed, math.inf, own),
-                "charged": np.where(table.failed, math.inf, table.latency_ms),
-            },
+            ends=ends,
             missing=self.missing,
         )
 

@@ -73,8 +73,8 @@ def quantile_ranks(n: int, q: float, levels: Levels) -> tuple[int, int]:
     Distribution-free, from the binomial law of the number of values below the quantile (David and Nagaraja, Order Statistics,
     3rd edition, 7.1). l = 0 or u = n + 1 says that n values do not bound the quantile on that side.
     """
-    below = stats.binom(n, q)
-    return int(below.ppf(levels.low)), int(below.ppf(1 - levels.high)) + 1
+    first, last = stats.binom.ppf((levels.low, 1 - levels.high), n, q)
+    return int(first), int(last) + 1
 
 
 def mean_interval(values: Sequence[float] | Numbers, levels: Levels, seed: int) -> Interval:
