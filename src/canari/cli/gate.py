@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from canari.cli.number import NOT_NEGATIVE, POSITIVE, SECONDS, Number
 from canari.errors import ExitCode, UsageError
 from canari.gate.address import parse_address
 from canari.gate.live import Fleet, LiveMeter, Server
@@ -51,7 +52,7 @@ def _address(_context: click.Context, option: click.Parameter, value: str) -> st
 @click.option("--candidate", required=True, callback=_url, help="URL of a fresh server of the candidate.")
 @click.option("--rules", "rules_file", required=True, type=click.Path(path_type=Path), help="What to keep to, in YAML.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Directory for verdict.json and requests.ndjson.")
-@click.option("--duration", type=click.FloatRange(0, min_open=True), help="Seconds of load; else as the rules file says.")
+@click.option("--duration", type=SECONDS, help="Seconds of load; else as the rules file says.")
 @click.option("--rows", type=click.Path(path_type=Path), help="CSV file of rows to send, and to compare the predictions on.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of rows and arrivals.")
 @click.option(
@@ -131,11 +132,9 @@ def show_verdict(verdict: Verdict) -> None:
 @click.option("--candidate", required=True, callback=_url, help="URL of the candidate's.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 in a container.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
-@click.option(
-    "--rate", type=click.FloatRange(0, min_open=True), default=50.0, show_default=True, help="Compare at most so many a second."
-)
-@click.option("--absolute", type=click.FloatRange(0), default=1e-6, show_default=True, help="Numbers so near are the same.")
-@click.option("--relative", type=click.FloatRange(0), default=1e-6, show_default=True, help="The same, in shares of stable's.")
+@click.option("--rate", type=POSITIVE, default=50.0, show_default=True, help="Compare at most so many a second.")
+@click.option("--absolute", type=NOT_NEGATIVE, default=1e-6, show_default=True, help="Numbers so near are the same.")
+@click.option("--relative", type=NOT_NEGATIVE, default=1e-6, show_default=True, help="The same, in shares of stable's.")
 def shadow(stable: str, candidate: str, host: str, port: int, rate: float, absolute: float, relative: float) -> None:
     """Take copies of callers' requests, send them to both versions, and compare the answers, until SIGTERM or Ctrl-C.
 
@@ -164,21 +163,17 @@ def worker(master: str) -> None:
 )
 @click.option("--baseline", callback=_optional_url, help="Without one: URL of a fresh server of the stable version,")
 @click.option("--candidate", callback=_optional_url, help="and of another one; the rules' load is sent to both.")
-@click.option(
-    "--duration", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True, help="Seconds of that load."
-)
+@click.option("--duration", type=SECONDS, default=60.0, show_default=True, help="Seconds of that load.")
 @click.option("--rows", type=click.Path(path_type=Path), help="CSV file of rows to send; else they are drawn.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("out/plan"), show_default=True, help="Where that recording is kept."
 )
 @click.option("--rollout", type=click.Path(path_type=Path), help="The release's overlay, or a file that it was rendered to.")
 @click.option("--gates", type=click.IntRange(1), help="Of the release; else as many as the Rollout has, or 1.")
-@click.option(
-    "--power", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True, help="How often each must end as it should."
-)
+@click.option("--power", type=Number(0.5, 0.999), default=0.95, show_default=True, help="How often each must end as it should.")
 @click.option(
     "--excess",
-    type=click.FloatRange(0, min_open=True),
+    type=POSITIVE,
     default=1.0,
     show_default=True,
     help="What must fail: so much beyond a limit, in shares of what the limit is beyond no change.",

@@ -5,20 +5,21 @@ from pathlib import Path
 import click
 import msgspec
 
+from canari.cli.number import RATE, Number
 from canari.gate.report.page import quantity_text
 from canari.gate.verdict import EXIT_CODES, line
 from canari.loadtest.result import Result, Step
 from canari.loadtest.run import REPORT, Source, run_loadtest
 from canari.loadtest.scenario import Scenario, find_scenario
 
-_POSITIVE = click.FloatRange(0, min_open=True)
+_WEEK = Number(0, 604_800, min_open=True)
 
 
 @click.command()
 @click.argument("url")
 @click.option("--scenario", "scenario_name", required=True, help="A file, or the name of one in loadtests/scenarios.")
-@click.option("--duration", type=_POSITIVE, help="Seconds; else as the scenario says. With --highest of each load.")
-@click.option("--rate", type=_POSITIVE, help="Highest rate of the scenario, requests a second. With --highest the first one.")
+@click.option("--duration", type=_WEEK, help="Seconds; else as the scenario says. With --highest of each load.")
+@click.option("--rate", type=RATE, help="Highest rate of the scenario, requests a second. With --highest the first one.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from canari.cli.number import POSITIVE, Number
 from canari.gate.verdict import EXIT_CODES
 from canari.project import project_directory
 from canari.rehearsal.plan import load_plan
@@ -24,7 +25,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--plan", type=_FILE, help="The Rollout whose steps are followed [default: the project's k8s/base/rollout.yaml].")
 @click.option(
     "--time-scale",
-    type=click.FloatRange(min=0, min_open=True),
+    type=POSITIVE,
     default=1.0,
     show_default=True,
     help="How many times faster than the plan: pauses and gates are that much shorter.",
@@ -34,9 +35,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     metavar="CMD",
     help="Start this (a shell command) instead of the candidate's server; {http_port} and {grpc_port} are replaced.",
 )
-@click.option(
-    "--caller-rate", type=click.FloatRange(min=1), default=50.0, show_default=True, help="The callers' requests per second."
-)
+@click.option("--caller-rate", type=Number(1, 100_000), default=50.0, show_default=True, help="The callers' requests per second.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of everything random.")
 @click.option(
     "--out",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from canari.errors import UsageError
 from canari.gate.statistics import Risks
 from canari.gate.verdict import HEALTH
 from canari.gate.yaml_file import Schema
@@ -16,6 +17,7 @@ _EXAMPLES = ("p50", "p95", "p99", "p50_vs_baseline", "p95_vs_baseline", "live_p9
 _SCHEMA = Schema("canari.gate", "rules.schema.json", _EXAMPLES)
 _WARMUP_SHARE = 0.1
 _NEVER_SHORTENED_S = 60.0
+_MOST_REQUESTS = 2_000_000  # to each arm
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,8 +38,16 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     gates: int = 1  # of the release
 
     def lasting(self, seconds: float | None) -> "Rules":
-        """The same with another duration, where one is given; the warm-up is at most a tenth of it."""
+        """The same with another duration, where one is given; the warm-up is at most a tenth of it.
+
+        Raises `UsageError` where that is more than a gate's process could hold.
+        """
         duration = self.duration_s if seconds is None else seconds
+        if self.rate * duration > _MOST_REQUESTS:
+            raise UsageError(
+                f"{self.file}: {self.rate:g} requests a second for {duration:g} s are {self.rate * duration:,.0f} to each of the "
+                f"two: expected at most {_MOST_REQUESTS:,}, which are judged in memory"
+            )
         return msgspec.structs.replace(self, duration_s=duration, warmup_s=min(self.warmup_s, _WARMUP_SHARE * duration))
 
     def of(self, gates: int) -> "Rules":

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from canari.cli.gate import show_verdict
+from canari.cli.number import SECONDS
 from canari.errors import ExitCode
 from canari.gate.rules import load_rules
 from canari.release import gate_job
@@ -26,7 +27,7 @@ from canari.release import gate_job
     type=click.Path(path_type=Path),
     help="CSV file of rows to send and to compare the predictions on; where no such file is, rows are drawn.",
 )
-@click.option("--duration", type=click.FloatRange(0, min_open=True), help="Seconds of load; else as the rules file says.")
+@click.option("--duration", type=SECONDS, help="Seconds of load; else as the rules file says.")
 @click.option(
     "--gates", type=click.IntRange(1), default=1, show_default=True, help="Of the release: they share its rate of false alarms."
 )

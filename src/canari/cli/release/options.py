@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.live import Live
 
+from canari.cli.number import POSITIVE
 from canari.release.cluster import Access, Cluster, connect
 from canari.release.kubectl import is_overlay, rendered_rollout
 from canari.release.overlay import Overlay
@@ -30,9 +31,7 @@ _OPTIONS = (
 
 OVERLAY = click.argument("overlay", metavar="OVERLAY", type=click.Path(path_type=Path))
 MODEL = click.argument("model", metavar="[MODEL|OVERLAY]", required=False)
-TIMEOUT = click.option(
-    "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Give up watching after that."
-)
+TIMEOUT = click.option("--timeout", type=POSITIVE, metavar="SECONDS", help="Give up watching after that.")
 
 
 def cluster_options(command: F) -> F:
