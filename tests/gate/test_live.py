@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -25,6 +26,7 @@ RULES = Rules(
         "live_p95_vs_baseline": {"max_ratio": 2.0, "max_ms": 50.0},
         "live_restarts": {"max": 1},
     },
+    optional=("live_error_rate", "live_p95_vs_baseline", "live_restarts"),
 )
 
 
@@ -196,6 +198,15 @@ def test_few_good_requests_decide_nothing(watched: Watched, good: int) -> None:
     results, live = watched.judged()
     assert {name: result.outcome for name, result in results.items()} == {"live_restarts": "pass"}
     assert len(live.not_judged) == 2
+
+
+def test_few_requests_leave_a_rule_open_that_is_not_optional(watched: Watched) -> None:
+    results, live = watched.judged(rules=msgspec.structs.replace(RULES, optional=("live_error_rate",)))
+    assert {name: result.outcome for name, result in results.items()} == {
+        "live_p95_vs_baseline": "inconclusive",
+        "live_restarts": "pass",
+    }
+    assert [note.partition(":")[0] for note in live.not_judged] == ["live_error_rate"]
 
 
 def test_a_slow_candidate_fails_beside_the_baseline(watched: Watched) -> None:

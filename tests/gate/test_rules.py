@@ -18,6 +18,10 @@ def test_the_gate_of_a_release_loads() -> None:
     assert rules.locustfile is not None
     assert Path(rules.locustfile).is_file()
     assert rules.sha256 == hashlib.sha256(RELEASE.read_bytes()).hexdigest()
+    assert {*rules.limits} - {*rules.optional} == {
+        "error_rate", "error_rate_vs_baseline", "p95", "p99", "p50_vs_baseline", "p95_vs_baseline", "exceedance_vs_baseline",
+        "throughput", "generator",
+    }  # fmt: skip
     # Pipelines and the rehearsal rely on these names.
     assert set(rules.limits) == {
         "error_rate", "error_rate_vs_baseline", "p95", "p99", "p50_vs_baseline", "p95_vs_baseline", "exceedance_vs_baseline",
@@ -69,6 +73,12 @@ def test_any_quantile_may_be_a_rule(tmp_path: Path) -> None:
         ("format: 1\nrules:\n  error_rate: {max: 0}\n", ["line 3", "more than 0, came 0"]),
         ("format: 1\nload:\n  pass_after: 90\nrules: {p95: {max_ms: 1}}\n", ["line 3", "at most the duration of 60 s, came 90"]),
         ("format: 1\nrules:\n  p99: {max_ms: 2}\n  p95: {max_ms: 3}\n", ["line 4", "rules.p95.max_ms", "at most the 2 of p99"]),
+        (
+            "format: 1\nrules: {p95: {max_ms: 1}}\noptional: [live_restarts]\n",
+            ["line 3, column 12", "optional.0", "one of this file's rules", "'live_restarts'"],
+        ),
+        ("format: 1\nrules: {p95: {max_ms: 1}}\noptional: [p95]\n", ["line 3, column 12", "p95 rests on the gate's own load"]),
+        ("format: 1\nrules: {p95: {max_ms: 1}}\noptional: p95\n", ["line 3, column 1", "optional: expected a list, came 'p95'"]),
         ("format: 1\nload: {timeout: 2}\nrules:\n  p95: {max_ms: 2500}\n", ["line 4", "the timeout of 2 s, came 2500 ms"]),
     ],
 )

@@ -100,6 +100,7 @@ def rules(tmp_path: Path) -> Rules:
     path.write_text(
         "format: 1\nload: {duration: 2, rate: 200, timeout: 1}\n"
         "rules: {error_rate: {max: 0.05}, live_error_rate: {max: 0.005}, live_restarts: {max: 1}}\n"
+        "optional: [live_error_rate, live_restarts]\n"
     )
     return load_rules(path)
 

@@ -29,7 +29,7 @@ from canari.gate.judging import either, relative
 from canari.gate.plan import ARMS, Arm
 from canari.gate.rules import Rules
 from canari.gate.statistics import Interval, Levels, Risks, at_most, finite, quantile_ranks, share_interval, within_either
-from canari.gate.verdict import Live, LiveArm, RuleResult
+from canari.gate.verdict import Live, LiveArm, RuleResult, only, undecided
 from canari.gate.words import share, shares
 
 _DURATIONS = "canari_request_duration_seconds"
@@ -180,7 +180,7 @@ class LiveMeter:
                 self._tallies.setdefault(key, _Tally()).add(scrape, self._began)
 
     def judge(self, rules: Rules) -> tuple[list[RuleResult], Live]:
-        """The results of the live rules that could be judged, and what was seen."""
+        """The results of the live rules, and what was seen. What the requests do not decide leaves an optional rule out."""
         arms = {arm: _Seen([tally for (of, _), tally in self._tallies.items() if of == arm]) for arm in ARMS}
         restarts = {arm: self._restarts_of(arm) for arm in ARMS}
         risks = rules.risks()
@@ -196,10 +196,12 @@ class LiveMeter:
                 judged = _judge_latency(name, float(quantile[1]) / 100, arms["candidate"], arms["baseline"], limit, risks)
             else:
                 continue
-            if isinstance(judged, str):
+            if not isinstance(judged, str):
+                results.append(judged)
+            elif name in rules.optional:
                 not_judged.append(f"{name}: {judged}")
             else:
-                results.append(judged)
+                results.append(undecided(name, only(limit), judged))
         problems = tuple(f"{problem} ({times} of {self._looks} times)" for problem, times in self._problems.most_common())
         live = Live(
             candidate=arms["candidate"].account(restarts["candidate"]),

@@ -19,21 +19,13 @@ from canari.gate import answers
 from canari.gate.http import NoAnswerError, call
 from canari.gate.judging import judge_share
 from canari.gate.rows import records
-from canari.gate.rules import Rules
+from canari.gate.rules import PREDICTION_RULES, Rules
 from canari.gate.statistics import Levels, Risks, at_most, distance_interval, mean_interval
-from canari.gate.verdict import Outcome, RuleResult
+from canari.gate.verdict import Outcome, RuleResult, undecided
 from canari.gate.words import share, shares
 from canari.model import Columns, Value
 from canari.signature import Output, Signature
 
-RULES = (
-    "prediction_shift",
-    "prediction_difference",
-    "prediction_changes",
-    "prediction_distribution",
-    "class_disagreement",
-    "missing_mismatch",
-)
 FEWEST_ROWS = 20
 SHOWN_ROWS = 10
 
@@ -144,7 +136,7 @@ def compare(
 def judge_predictions(comparison: Comparison, rules: Rules, seed: int = 0) -> list[RuleResult]:
     """Judge the prediction rules of `rules`; each takes its worst quantity. A rule without a quantity gives no result."""
     results = []
-    for name in RULES:
+    for name in PREDICTION_RULES:
         if name not in rules.limits:
             continue
         limits = rules.limits[name]
@@ -196,7 +188,8 @@ def _judge_distribution(name: str, quantity: Quantity, limit: float, risks: Risk
     baseline, candidate = quantity.pairs()
     known = np.isfinite(baseline) & np.isfinite(candidate)
     if np.count_nonzero(known) < FEWEST_ROWS:
-        return _unknown(name, quantity, limit, int(np.count_nonzero(known)))
+        n = int(np.count_nonzero(known))
+        return undecided(name, limit, _too_few(n), unit=_unit(quantity), samples=n)
     value, interval = distance_interval(baseline[known], candidate[known], risks.of_most, seed)
     return RuleResult(
         name=name,
@@ -216,7 +209,7 @@ def _judge_mean(name: str, quantity: Quantity, limit: float, risks: Risks, seed:
     known = differences[np.isfinite(differences)]
     unit = _unit(quantity)
     if len(known) < FEWEST_ROWS:
-        return _unknown(name, quantity, limit, len(known))
+        return undecided(name, limit, _too_few(len(known)), unit=unit, samples=len(known))
     if name == "prediction_shift":
         value = abs(float(known.mean()))
         # It may move either way, so each end has both of its risks.
@@ -243,19 +236,6 @@ def _unit(quantity: Quantity) -> str:
     return "probability" if quantity.kind == "probability" else "standard deviations of the baseline"
 
 
-def _unknown(name: str, quantity: Quantity, limit: float, rows: int) -> RuleResult:
-    return RuleResult(
-        name=name,
-        outcome="inconclusive",
-        value=None,
-        unit=_unit(quantity),
-        interval=None,
-        limit=limit,
-        samples=rows,
-        why=_too_few(rows),
-    )
-
-
 def _enough(result: RuleResult, n: int) -> RuleResult:
     if n >= FEWEST_ROWS:
         return result
@@ -267,16 +247,8 @@ def _too_few(n: int) -> str:
 
 
 def _not_compared(name: str, limit: float, comparison: Comparison) -> RuleResult:
-    return RuleResult(
-        name=name,
-        outcome="fail" if comparison.refused else "inconclusive",
-        value=None,
-        unit="",
-        interval=None,
-        limit=limit,
-        samples=0,
-        why=f"the candidate's predictions could not be compared: {comparison.failure}",
-    )
+    result = undecided(name, limit, f"the candidate's predictions could not be compared: {comparison.failure}")
+    return msgspec.structs.replace(result, outcome="fail") if comparison.refused else result
 
 
 class _RefusedError(Exception):

@@ -12,6 +12,17 @@ from canari.gate.statistics import Risks
 from canari.gate.verdict import HEALTH
 from canari.gate.yaml_file import Schema
 
+PREDICTION_RULES = (
+    "prediction_shift",
+    "prediction_difference",
+    "prediction_changes",
+    "prediction_distribution",
+    "class_disagreement",
+    "missing_mismatch",
+)
+SHADOW_RULES = ("shadow_difference", "shadow_errors")
+LIVE_PREFIX = "live_"
+
 _QUANTILE = re.compile(r"p\d+(?:\.\d+)?")
 _EXAMPLES = ("p50", "p95", "p99", "p50_vs_baseline", "p95_vs_baseline", "live_p95_vs_baseline")  # any other pNN is allowed too
 _SCHEMA = Schema("canari.gate", "rules.schema.json", _EXAMPLES)
@@ -35,6 +46,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     pass_after_s: float | None = None  # of load, before which no clear pass ends the gate; None: see `earliest_pass_s`
     false_alarms: float = 0.05  # share of releases of an unchanged model that may fail: over all gates, rules and looks
     misses: float = 0.05  # how often a rule may pass what it forbids
+    optional: tuple[str, ...] = ()  # rules that do not count where nothing is given to judge them by
     gates: int = 1  # of the release
 
     def lasting(self, seconds: float | None) -> "Rules":
@@ -92,14 +104,27 @@ def load_rules(path: Path) -> Rules:
         sha256=file.sha256,
         limits=content["rules"],
         locustfile=None if locustfile is None else str(path.parent / locustfile),
+        optional=tuple(content.get("optional", ())),
         **{name: value for name, value in settings.items() if value is not None},
     )
+    for index, name in enumerate(rules.optional):
+        if (sentence := _not_optional(name, rules.limits)) is not None:
+            raise file.wrong(["optional", index], sentence)
     if rules.pass_after_s is not None and rules.pass_after_s > rules.duration_s:
         expected = f"expected at most the duration of {rules.duration_s:g} s, came {rules.pass_after_s:g}"
         raise file.wrong(["load", "pass_after"], expected)
     for name, sentence in contradicting_limits(rules.limits, rules.timeout_s):
         raise file.wrong(["rules", name, "max_ms"], sentence)
     return rules.lasting(None)
+
+
+def _not_optional(name: str, limits: Mapping[str, object]) -> str | None:
+    """Why a rule cannot be optional, in a sentence; None where it can."""
+    if name not in limits:
+        return f"expected one of this file's rules, came {name!r}"
+    if not (name in PREDICTION_RULES or name in SHADOW_RULES or name.startswith(LIVE_PREFIX)):
+        return f"{name} rests on the gate's own load, which there always is: expected a rule of rows, of callers or of a shadow"
+    return None
 
 
 def contradicting_limits(limits: Mapping[str, Mapping[str, float]], timeout_s: float) -> Iterator[tuple[str, str]]:

@@ -13,15 +13,14 @@ from canari.gate.arrivals import due_times
 from canari.gate.http import NoAnswerError
 from canari.gate.live import LiveMeter
 from canari.gate.plan import Load, LoadPlan
-from canari.gate.predictions import RULES, Comparison, compare, judge_predictions
+from canari.gate.predictions import Comparison, compare, judge_predictions
 from canari.gate.report import junit, markdown
 from canari.gate.rows import GENERATED, ask_signature, check_some, generate, read_csv, records
-from canari.gate.rules import Rules
+from canari.gate.rules import PREDICTION_RULES, SHADOW_RULES, Rules
 from canari.gate.sending import send
 from canari.gate.sequence import decides, look, looks, replay
-from canari.gate.shadow.judging import RULES as SHADOW_RULES
 from canari.gate.shadow.judging import judge_shadow
-from canari.gate.verdict import Dropped, Live, RuleResult, Verdict, Version, combine
+from canari.gate.verdict import Dropped, Live, RuleResult, Verdict, Version, combine, only, undecided
 from canari.signature import Signature
 
 VERDICT = "verdict.json"
@@ -118,6 +117,8 @@ def run_gate(
     results += live_results
     if shadow_url and candidate:
         results += judge_shadow(shadow_url, rules, baseline.tag, candidate.tag)
+    absent = _absent(rules, results, seen, rows_file is not None, shadow_url is not None)
+    results += [undecided(name, only(rules.limits[name]), why) for name, why in absent.items() if name not in rules.optional]
     verdict = Verdict(
         outcome=combine(results),
         rules=tuple(results),
@@ -139,7 +140,7 @@ def run_gate(
         misses=rules.misses,
         gates=rules.gates,
         looks=judged.looks,
-        not_judged=_not_judged(rules, results, seen, rows_file is not None, shadow_url is not None),
+        not_judged=tuple(f"{name}: {why}" for name, why in absent.items() if name in rules.optional),
     )
     (out / REPORT).write_text(report.render(verdict, requests), "utf-8")
     (out / JUNIT).write_text(junit.render(verdict), "utf-8")
@@ -166,19 +167,19 @@ def _first_error(requests: list[recording.Request]) -> str:
 def _say(comparison: Comparison, rules: Rules) -> str:
     if comparison.failure is not None:
         return f"not compared: {comparison.failure}"
-    judged = [name for name in RULES if name in rules.limits]
+    judged = [name for name in PREDICTION_RULES if name in rules.limits]
     return f"compared on {comparison.rows} rows" + ("" if judged else "; no rule judges them")
 
 
-def _not_judged(rules: Rules, results: Sequence[RuleResult], live: Live | None, rows: bool, shadow: bool) -> tuple[str, ...]:
-    """The rules without a result that no one speaks of elsewhere, and why."""
+def _absent(rules: Rules, results: Sequence[RuleResult], live: Live | None, rows: bool, shadow: bool) -> dict[str, str]:
+    """The rules without a result that no one speaks of elsewhere, and why they have none."""
     judged = {result.name for result in results}
     told = {note.partition(":")[0] for note in live.not_judged} if live else set()
-    return tuple(f"{name}: {_why_not(name, rows, shadow)}" for name in rules.limits if name not in judged | told)
+    return {name: _why_not(name, rows, shadow) for name in rules.limits if name not in judged | told}
 
 
 def _why_not(name: str, rows: bool, shadow: bool) -> str:
-    if name in RULES:
+    if name in PREDICTION_RULES:
         return "the model has no prediction of this kind" if rows else "no rows were given"
     if name in SHADOW_RULES:
         return "the shadow compares no two versions now" if shadow else "no shadow was named"

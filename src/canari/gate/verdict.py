@@ -29,6 +29,18 @@ class RuleResult(msgspec.Struct, frozen=True, kw_only=True):
     decided_s: float | None = None  # seconds of load at the look that decided it; None where only the end did
 
 
+def only(limits: dict[str, float]) -> float | dict[str, float]:
+    """A rule's limits as its result names them: one number, or several by name."""
+    return next(iter(limits.values())) if len(limits) == 1 else limits
+
+
+def undecided(name: str, limit: float | dict[str, float], why: str, *, unit: str = "", samples: int = 0) -> RuleResult:
+    """A rule without a value: inconclusive, and why."""
+    return RuleResult(
+        name=name, outcome="inconclusive", value=None, unit=unit, interval=None, limit=limit, samples=samples, why=why
+    )
+
+
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """What one rule knew at one look, in the unit of its result."""
 
@@ -88,7 +100,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
 
     candidate: LiveArm
     baseline: LiveArm
-    not_judged: tuple[str, ...]  # rules that these requests could not decide, and why: they do not count
+    not_judged: tuple[str, ...]  # optional rules that these requests could not decide, and why: they do not count
     problems: tuple[str, ...]  # servers that did not tell, or not always
 
 
@@ -115,7 +127,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     misses: float | None = None  # how often a rule may pass what it forbids
     gates: int = 1  # of the release, over which the false alarms are divided
     looks: tuple[Look, ...] = ()
-    not_judged: tuple[str, ...] = ()  # rules that nothing was given to judge by, and what it is: they neither pass nor fail
+    not_judged: tuple[str, ...] = ()  # optional rules that nothing was given to judge by, and why: they do not count
     format: int = 1
 
     def save(self, path: Path) -> None:

@@ -1,14 +1,14 @@
 """The rules of a gate on a shadow: asks the comparer for its summary and judges the candidate that is on trial now."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from canari.gate.http import NoAnswerError, call
 from canari.gate.judging import judge_share
-from canari.gate.rules import Rules
+from canari.gate.rules import SHADOW_RULES, Rules
 from canari.gate.shadow.summary import ComparisonSummary, Summary
-from canari.gate.verdict import RuleResult
-
-DIFFERENCE, ERRORS = RULES = ("shadow_difference", "shadow_errors")
+from canari.gate.verdict import RuleResult, undecided
 
 _TIMEOUT = 5.0
 
@@ -28,25 +28,29 @@ def judge_shadow(url: str, rules: Rules, stable: str, candidate: str) -> list[Ru
     Without such a rule, or where both are the same version, there is nothing to judge. What the comparer does not tell is
     inconclusive; a comparison that has ended was another release's.
     """
-    names = [name for name in RULES if name in rules.limits]
+    names = [name for name in SHADOW_RULES if name in rules.limits]
     if not names or stable == candidate:
         return []
     try:
         summary = ask_summary(url)
     except NoAnswerError as error:
-        return [_unknown(name, rules, f"the shadow gives no summary: {error}") for name in names]
+        return _all_undecided(names, rules, f"the shadow gives no summary: {error}")
     for one in summary.comparisons:
         if (one.stable, one.candidate, one.ended) == (stable, candidate, None):
             return [_judge(name, one, rules) for name in names]
     why = f"the shadow does not compare {candidate} with {stable}: {summary.why}"
-    return [_unknown(name, rules, why) for name in names]
+    return _all_undecided(names, rules, why)
+
+
+def _all_undecided(names: Sequence[str], rules: Rules, why: str) -> list[RuleResult]:
+    return [undecided(name, rules.limits[name]["max"], why, unit="share") for name in names]
 
 
 def _judge(name: str, comparison: ComparisonSummary, rules: Rules) -> RuleResult:
     counts = comparison.outcomes
     answered = counts["same"] + counts["different"]
     limit, risks = rules.limits[name]["max"], rules.risks()
-    if name == DIFFERENCE:
+    if name == "shadow_difference":
         what = "callers' requests get another answer"
         result = judge_share(name, counts["different"], answered, limit, risks, what=what)
         return msgspec.structs.replace(result, why=result.why + _largest(comparison))
@@ -67,16 +71,3 @@ def _largest(comparison: ComparisonSummary) -> str:
 def _commonest(comparison: ComparisonSummary) -> str:
     reason = next((reason for reason in comparison.reasons if reason.startswith("candidate: ")), None)
     return "" if reason is None else f"; most often: {reason.removeprefix('candidate: ')}"
-
-
-def _unknown(name: str, rules: Rules, why: str) -> RuleResult:
-    return RuleResult(
-        name=name,
-        outcome="inconclusive",
-        value=None,
-        unit="share",
-        interval=None,
-        limit=rules.limits[name]["max"],
-        samples=0,
-        why=why,
-    )
