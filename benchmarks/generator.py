@@ -23,7 +23,7 @@ from servers import Running, Server, free_port, running
 from canari.gate.plan import Load, LoadPlan
 from canari.gate.recording import read, to_table
 
-_RATES = (500, 1000, 2000, 2500, 3000, 4000, 5000)
+_RATES = (500, 1000, 2500, 5000, 7500, 10_000, 12_500)
 _WARMUP = 0.5  # seconds
 
 # As many callers as wrk has connections, each asking again as soon as it is answered.

@@ -47,7 +47,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="of each simulated gate; else as its rules say")
     parser.add_argument("--real", type=int, default=50, help="real releases (%(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="real gates with each fault (%(default)s)")
-    parser.add_argument("--real-seconds", type=float, default=20, help="of each gate of a real release (%(default)s)")
+    parser.add_argument("--real-seconds", type=float, default=60, help="of each gate of a real release (%(default)s)")
+    parser.add_argument("--at-once", type=int, default=1, help="real releases at the same time (%(default)s)")
     chosen = parser.parse_args()
     try:
         for command in [chosen.command] if chosen.command else COMMANDS:
@@ -72,7 +73,7 @@ def _run(command: str, chosen: argparse.Namespace) -> None:
                 if plan.rules == chosen.rules[0]:
                     compare_all(plan, chosen.runs, _state("compared", plan))
         case "real":
-            real.prove(chosen.real, chosen.repeats, chosen.real_seconds, report.STATE / "real.json")
+            real.prove(chosen.real, chosen.repeats, chosen.real_seconds, report.STATE / "real.json", chosen.at_once)
 
 
 def _plans(chosen: argparse.Namespace) -> list[Plan]:

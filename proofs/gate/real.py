@@ -5,9 +5,11 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 
 import msgspec
 import numpy as np
@@ -23,6 +25,7 @@ from proofs.servers import Served, models
 RULES = "release"  # of the releases
 FAULTY_RULES = "strict"  # of the gates that are to find a fault
 PLANNED = 3  # gates of a release
+_STARTING = Lock()  # a port that one has found is not yet listened on
 _LOCUST_SECONDS = 60
 _LOCUSTFILE = Path(__file__).with_name("closed_loop.py")
 
@@ -51,6 +54,7 @@ class Found(msgspec.Struct):
     releases: list[Run] = []
     faults: dict[str, list[Run]] = {}
     closed_loop: list[ClosedLoop] = []
+    at_once: int = 1  # releases on the machine at the same time
 
     @property
     def commits(self) -> list[str]:
@@ -59,11 +63,11 @@ class Found(msgspec.Struct):
         return [name for name, _ in Counter(run.commit for run in runs).most_common()]
 
 
-def prove(releases: int, repeats: int, seconds: float, state: Path) -> Found:
-    """Run so many releases, every fault so often, and Locust's closed loop once; goes on where it was interrupted."""
-    found = load(state, Found)
-    if found is None or found.seconds != seconds:
-        found = Found(seconds)
+def prove(releases: int, repeats: int, seconds: float, state: Path, at_once: int = 1) -> Found:
+    """Run every fault so often, Locust's closed loop once, and so many releases; goes on where it was interrupted."""
+    found = load(state, Found) or Found(seconds)
+    if (found.seconds, found.at_once) != (seconds, at_once):
+        found.seconds, found.at_once, found.releases = seconds, at_once, []
     with _tag() as (tag, directory):
         for fault in (name for name in FAULTS if name != "none"):
             runs = found.faults.setdefault(fault, [])
@@ -73,9 +77,12 @@ def prove(releases: int, repeats: int, seconds: float, state: Path) -> Found:
         if repeats and not found.closed_loop:
             found.closed_loop = [_locust(tag, fault, directory) for fault in ("none", "freezes 1 s each 20 s")]
             save(state, found)
-        while len(found.releases) < releases:
-            found.releases.append(Run(_release(tag, seconds, len(found.releases), directory), commit()))
-            _keep(state, found, f"release {len(found.releases)} of {releases}", found.releases[-1])
+        with ThreadPoolExecutor(at_once) as pool:
+            for release in pool.map(
+                lambda number: _release(tag, seconds, number, directory), range(len(found.releases), releases)
+            ):
+                found.releases.append(Run(release, commit()))
+                _keep(state, found, f"release {len(found.releases)} of {releases}", found.releases[-1])
     return found
 
 
@@ -91,15 +98,20 @@ def _tag() -> Iterator[tuple[str, Path]]:
 
 @contextmanager
 def _pair(tag: str, directory: Path) -> Iterator[tuple[Served, Served]]:
-    with Served(tag, directory / "baseline.log") as baseline, Served(tag, directory / "candidate.log") as candidate:
-        baseline.until_ready()
-        candidate.until_ready()
+    with ExitStack() as servers:
+        with _STARTING:
+            baseline = servers.enter_context(Served(tag, directory / "baseline.log"))
+            candidate = servers.enter_context(Served(tag, directory / "candidate.log"))
+            baseline.until_ready()
+            candidate.until_ready()
         yield baseline, candidate
 
 
 def _release(tag: str, seconds: float, number: int, directory: Path) -> Release:
     """A release of an unchanged model; every gate has fresh servers, as in the cluster, and one that fails is the last."""
     gates: list[Gate] = []
+    directory = directory / f"release-{number}"
+    directory.mkdir()
     while len(gates) < PLANNED and not any(gate.outcome == "fail" for gate in gates):
         with _pair(tag, directory) as (baseline, candidate):
             seed = number * PLANNED + len(gates)

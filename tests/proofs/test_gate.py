@@ -234,4 +234,8 @@ def test_the_tables_say_what_was_found(tmp_path: Path, monkeypatch: pytest.Monke
     assert "failed by p95_vs_baseline 5" in text
     assert "| all errors | 0 of 1 | 60.0 | none |" in text
     assert "p99 6 ms in 11,000 to\none that freezes 1 s each 20 s: that passes" in text
+    assert "gates of 120 s each by `release.yaml`: false alarms 0.0%" in text
     assert any("1 of 1 gates against real servers did not fail" in line for line in report.shortfalls())
+    undecided = real.Run(Release((Gate("inconclusive", 60.0),)), "abc")
+    results.save(tmp_path / "real.json", real.Found(120, [run] * 9 + [undecided]))
+    assert any("1 of 10 real releases of an unchanged model were inconclusive" in line for line in report.shortfalls())
