@@ -1,25 +1,34 @@
-"""A proxy that puts a fault into a real server: `python -m proofs.gate.proxy UPSTREAM_PORT [FAULT]`.
+"""A proxy that puts a fault into a real server: `python -m proofs.gate.proxy UPSTREAM_PORT FAULT [OUTSIDE OUTSIDE_AT]`.
 
 It listens on a free port of loopback and prints it. Answers are the server's own, byte by byte, but later, or instead of some a
 503. Without a fault it does nothing, so that both arms of a gate can go through one.
+
+A fault is as large as its caller sees it, of whose time for a request the server's is a part only: `OUTSIDE` is by how many
+seconds the median of the caller's times is above that inside the proxy, `OUTSIDE_AT` the same at the quantile of the fault.
+`GET /proxy-times` tells the seconds inside, of the last requests.
 """
 
 import asyncio
+import json
+import math
 import random
 import re
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import httpx
 
 from canari.rehearsal.processes import Process
 from proofs.results import ProofError
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 14\r\n\r\n" + b'{"error":"no"}'
-_REMEMBERED = 1000  # of the server's times, to tell which of its answers are slow
+_TIMES = "/proxy-times"
+_REMEMBERED = 1000  # of the server's times
 _START_SECONDS = 20.0
 _TIMER = 0.002  # seconds that an event loop's timers may be late
 
@@ -27,12 +36,15 @@ _TIMER = 0.002  # seconds that an event loop's timers may be late
 class Fault:
     """Nothing, and what the faults have in common: how an answer is kept back."""
 
+    at = 0.5  # the quantile of the caller's times that it is about
+    outside = outside_at = 0.0  # seconds that pass outside the proxy, at the median and at that quantile
+
     def refuses(self) -> bool:
         """Whether the next request is answered with 503."""
         return False
 
-    def extra(self, seconds: float) -> float:
-        """For how many seconds more an answer is kept that took the server so many."""
+    def extra(self, seconds: float, _times: Sequence[float]) -> float:
+        """For how many seconds more an answer is kept that took the server so many, as the last ones took `times`."""
         return 0.0 * seconds
 
     async def freeze(self) -> None:
@@ -71,29 +83,29 @@ class SlowAtRandom(Fault):
     def __init__(self, share: float, factor: float) -> None:
         self._share, self._factor = share, factor
 
-    def extra(self, seconds: float) -> float:
+    def extra(self, seconds: float, _times: Sequence[float]) -> float:
         """By chance."""
-        return (self._factor - 1) * seconds if random.random() < self._share else 0.0
+        return (self._factor - 1) * (seconds + self.outside) if random.random() < self._share else 0.0
 
 
-class SlowAbove(Fault):
-    """The slowest answers of late take a multiple of their time."""
+class SlowQuantile(Fault):
+    """A share of the answers, more than lie above a quantile of all, take a multiple of it: so the quantile becomes that."""
 
-    def __init__(self, q: float, factor: float) -> None:
-        self._q, self._factor = q, factor
-        self._times: deque[float] = deque(maxlen=_REMEMBERED)
+    def __init__(self, share: float, q: float, factor: float) -> None:
+        self._share, self.at, self._factor = share, q, factor
 
-    def extra(self, seconds: float) -> float:
-        """By rank among the last answers."""
-        self._times.append(seconds)
-        faster = sum(one < seconds for one in self._times)
-        return (self._factor - 1) * seconds if faster >= self._q * len(self._times) else 0.0
+    def extra(self, seconds: float, times: Sequence[float]) -> float:
+        """By chance."""
+        if random.random() >= self._share:
+            return 0.0
+        usual = sorted(times)[math.ceil(self.at * len(times)) - 1] + self.outside_at
+        return max(self._factor * usual - self.outside - seconds, 0.0)
 
 
 FAULTS = {
     "none": Fault(),
-    "20 % slower at p95": SlowAbove(0.90, 1.2),
-    "50 % slower at p99 only": SlowAbove(0.98, 1.5),
+    "20 % slower at p95": SlowQuantile(0.15, 0.95, 1.2),
+    "50 % slower at p99 only": SlowQuantile(0.02, 0.99, 1.5),
     "1 % errors": Errors(0.01),
     "freezes 1 s each 20 s": Freezes(1.0, 20.0),
     "1 request in 200 at 10 times": SlowAtRandom(1 / 200, 10.0),
@@ -108,6 +120,7 @@ class Proxy:
     def __init__(self, port: int, fault: Fault) -> None:
         self._port = port
         self._fault = fault
+        self._times: deque[float] = deque(maxlen=_REMEMBERED)
 
     async def serve(self) -> None:
         """Until it is ended."""
@@ -121,6 +134,10 @@ class Proxy:
             their_reader, theirs = await asyncio.open_connection("127.0.0.1", self._port)
             while True:
                 request = await _message(reader)
+                if request.startswith(b"GET %b " % _TIMES.encode()):
+                    body = json.dumps([*self._times]).encode()
+                    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+                    continue
                 if request.startswith(b"POST") and self._fault.refuses():
                     writer.write(_REFUSAL)
                     continue
@@ -129,7 +146,8 @@ class Proxy:
                 answer = await _message(their_reader)
                 if request.startswith(b"POST"):
                     now = time.perf_counter()
-                    await _until(now + self._fault.extra(now - began))
+                    self._times.append(now - began)
+                    await _until(now + self._fault.extra(now - began, self._times))
                 writer.write(answer)
         for one in (writer, theirs):
             if one is not None:
@@ -149,9 +167,10 @@ async def _until(moment: float) -> None:
 
 
 @contextmanager
-def proxy(port: int, fault: str, log: Path) -> Iterator[str]:
+def proxy(port: int, fault: str, log: Path, outside: Sequence[float] = ()) -> Iterator[str]:
     """One before the server at this port, in a process of its own; its URL."""
-    with Process("the proxy", [sys.executable, "-m", "proofs.gate.proxy", str(port), fault], log) as process:
+    command = [sys.executable, "-m", "proofs.gate.proxy", str(port), fault, *map(str, outside)]
+    with Process("the proxy", command, log) as process:
         deadline = time.monotonic() + _START_SECONDS
         while not (said := log.read_text().strip()).isdigit():
             if process.exit_code is not None or time.monotonic() > deadline:
@@ -160,5 +179,17 @@ def proxy(port: int, fault: str, log: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{said}"
 
 
+def times(url: str) -> list[float]:
+    """How many seconds each of the last requests spent in the proxy at `url` and behind it."""
+    return [float(seconds) for seconds in httpx.get(f"{url}{_TIMES}", timeout=_START_SECONDS).json()]
+
+
+def main(port: str, fault: str, outside: str = "0", outside_at: str = "0") -> None:
+    """Serve until ended."""
+    chosen = FAULTS[fault]
+    chosen.outside, chosen.outside_at = float(outside), float(outside_at)
+    asyncio.run(Proxy(int(port), chosen).serve())
+
+
 if __name__ == "__main__":
-    asyncio.run(Proxy(int(sys.argv[1]), FAULTS[sys.argv[2]]).serve())
+    main(*sys.argv[1:])

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,10 +14,14 @@ from threading import Lock
 import msgspec
 import numpy as np
 
+from canari.gate.plan import LoadPlan
+from canari.gate.recording import read, to_table
+from canari.gate.rows import GENERATED, ask_signature, generate, records
 from canari.gate.verdict import EXIT_CODES, HEALTH, load_verdict
 from canari.rehearsal.processes import stopping_on_signals
 from proofs.gate.peers import SLOWER
-from proofs.gate.proxy import FAULTS, proxy
+from proofs.gate.proxy import FAULTS, proxy, times
+from proofs.gate.recording import RATE, send
 from proofs.gate.simulation import GATES, Gate, Release
 from proofs.results import ROOT, ProofError, commit, load, save
 from proofs.servers import Served, models
@@ -26,6 +30,8 @@ RULES = "release"  # of the releases
 FAULTY_RULES = "strict"  # of the gates that are to find a fault
 PLANNED = 3  # gates of a release
 _STARTING = Lock()  # a port that one has found is not yet listened on
+_CALIBRATION_SECONDS = 6.0
+_TIMEOUT = 10.0
 _LOCUST_SECONDS = 60
 _LOCUSTFILE = Path(__file__).with_name("closed_loop.py")
 
@@ -123,9 +129,33 @@ def _faulty(tag: str, fault: str, number: int, directory: Path) -> Gate:
     with (
         _pair(tag, directory) as (baseline, candidate),
         proxy(baseline.http_port, "none", directory / "proxy-baseline.log") as plain,
-        proxy(candidate.http_port, fault, directory / "proxy-candidate.log") as faulty,
     ):
-        return gate(plain, faulty, None, number, directory, rules=FAULTY_RULES)
+        log = directory / "proxy-candidate.log"
+        with proxy(candidate.http_port, "none", log) as sound:
+            outside = _outside(plain, sound, (0.5, FAULTS[fault].at), number, directory)
+        with proxy(candidate.http_port, fault, log, outside) as faulty:
+            return gate(plain, faulty, None, number, directory, rules=FAULTY_RULES)
+
+
+def _outside(plain: str, sound: str, at: Sequence[float], seed: int, directory: Path) -> list[float]:
+    """How much longer requests take for their caller than for the proxy, in seconds at each of these quantiles."""
+    inputs = ask_signature(plain, _TIMEOUT).inputs
+    plan = LoadPlan(
+        urls={"baseline": plain, "candidate": sound},
+        rows=records(generate(inputs, GENERATED, seed)),
+        rate=RATE,
+        arrivals="poisson",
+        duration_s=_CALIBRATION_SECONDS,
+        warmup_s=0.0,
+        timeout_s=_TIMEOUT,
+        seed=seed,
+        locustfile=None,
+        recording=str(directory / "calibration.ndjson"),
+    )
+    send(plan)
+    table = to_table(read(Path(plan.recording)))
+    callers = (table.latency_ms - table.delay_ms)[table.arm == "baseline"] / 1e3
+    return [max(float(np.quantile(callers, q) - np.quantile(times(plain), q)), 0.0) for q in at]
 
 
 def gate(baseline: str, candidate: str, seconds: float | None, seed: int, directory: Path, *, rules: str) -> Gate:

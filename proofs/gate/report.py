@@ -223,7 +223,8 @@ Gates failed by {failed}; undecided by {undecided}.
     if lines:
         text += f"""
 Faults are put in by a proxy, which keeps the server's own answers back or refuses instead; the baseline has one without a fault.
-Judged by `{real.FAULTY_RULES}.yaml`, as long as it says.
+They are as large for the caller as they say: how long requests take outside the proxy is measured before each gate. Judged by
+`{real.FAULTY_RULES}.yaml`, as long as it says.
 
 | fault | fail | load until then, s | rules that failed |
 |---|---:|---|---|

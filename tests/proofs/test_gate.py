@@ -1,5 +1,6 @@
 """A small sample of the proof that the gate does not lie, on a recorded trace; and whether it would notice what it is for."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from proofs import results
 from proofs.gate import real, report
 from proofs.gate.faults import FAULTS, waits
 from proofs.gate.peers import Threshold, closed_loop, is_high, kayenta, score, shift
-from proofs.gate.proxy import proxy
+from proofs.gate.proxy import FAULTS as PROXIED
+from proofs.gate.proxy import proxy, times
 from proofs.gate.recording import record, traces
 from proofs.gate.releases import draw_gate, stream
 from proofs.gate.simulation import CLOSED_LOOP, KAYENTA, THRESHOLD, Gate, Judged, Plan, Release, compare_all, judge, simulate
@@ -144,6 +146,36 @@ def test_a_proxy_passes_a_servers_own_answers_on_or_refuses(tmp_path: Path) -> N
                     assert (passed.status_code, passed.content) == (200, answer.content)
                     assert client.post(f"{broken}/predict", json=rows).status_code == 503
             assert httpx.get(f"{broken}/signature").json() == SIGNATURE
+
+
+def test_a_proxy_tells_how_long_requests_took(tmp_path: Path) -> None:
+    with server() as url, proxy(int(url.rpartition(":")[2]), "none", tmp_path / "none.log") as plain:
+        assert times(plain) == []
+        began = time.perf_counter()
+        for _ in range(3):
+            httpx.post(f"{plain}/predict", json=[{"age": 40}])
+        assert len(times(plain)) == 3
+        assert 0 < sum(times(plain)) < time.perf_counter() - began
+
+
+@pytest.mark.parametrize(
+    ("fault", "q", "factor", "same"),
+    [("20 % slower at p95", 0.95, 1.2, 0.5), ("50 % slower at p99 only", 0.99, 1.5, 0.95), ("10 times slower", 0.5, 10, None)],
+)
+def test_a_proxied_fault_is_as_large_as_its_caller_sees_it(
+    fault: str, q: float, factor: float, same: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of a caller's time passes outside the proxy, and has nothing to do with the other half."""
+    random, put = np.random.default_rng(1), PROXIED[fault]
+    inside, outside = (random.lognormal(-7, 0.4, 20_000) for _ in range(2))
+    callers = inside + outside
+    for name, at in (("outside", 0.5), ("outside_at", q)):
+        monkeypatch.setattr(put, name, float(np.quantile(callers, at) - np.quantile(inside, at)))
+    last = [float(one) for one in inside[:1000]]
+    slowed = callers + np.array([put.extra(float(one), last) for one in inside])
+    assert np.quantile(slowed, q) / np.quantile(callers, q) == pytest.approx(factor, rel=0.06)
+    if same is not None:
+        assert np.quantile(slowed, same) / np.quantile(callers, same) < 1.1  # what the rules of lower quantiles allow
 
 
 def test_a_proxy_that_does_not_start_is_noticed(tmp_path: Path) -> None:
