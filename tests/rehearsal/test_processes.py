@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from canari.errors import CanariError
-from canari.rehearsal.processes import Process, check_memory
+from canari.rehearsal.processes import Process, check_memory, free_ports
 
 STUBBORN_WITH_CHILD = """
 import signal, subprocess, sys, time
@@ -57,3 +57,9 @@ def test_too_little_memory_is_said_with_both_numbers() -> None:
     check_memory(2**20, "a small thing")
     with pytest.raises(CanariError, match=r"not enough memory for a whale: it needs about \d+ MiB, \d+ MiB are free"):
         check_memory(2**60, "a whale")
+
+
+def test_a_free_port_is_none_that_an_outgoing_connection_may_take() -> None:
+    ports = free_ports(50)
+    assert len(set(ports)) == 50
+    assert max(ports) < int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])

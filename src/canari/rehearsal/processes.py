@@ -1,6 +1,7 @@
 """Child processes that never outlive the rehearsal."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -13,6 +14,11 @@ from typing import Self
 import psutil
 
 from canari.errors import CanariError
+
+_LOOPBACK = "127.0.0.1"
+_PORTS = range(
+    10_000, 30_000
+)  # from 30000 on a cluster has its NodePorts, from 32768 on Linux takes some for outgoing connections
 
 
 class Process:
@@ -133,11 +139,21 @@ def uninterrupted() -> Iterator[None]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback address that nothing listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Ports of the loopback address that nothing listens on now.
+
+    Below those that systems give to outgoing connections, one of which might take a port before its server does.
+    """
+    sockets: list[socket.socket] = []
     try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
+        for port in random.sample(_PORTS, len(_PORTS)):
+            if len(sockets) == count:
+                break
+            one = socket.socket()
+            sockets.append(one)
+            try:
+                one.bind((_LOOPBACK, port))
+            except OSError:
+                sockets.pop().close()
         return [one.getsockname()[1] for one in sockets]
     finally:
         for one in sockets:
