@@ -17,7 +17,8 @@ DOCUMENT = ROOT / "docs" / "proofs.md"
 
 _TITLE = """# Proofs
 
-What takes too long for a test, as `make proof` last found it. Each section is written by its proof.
+What takes too long for a test, as `make proof` last found it. Each section is written by its proof; that of the gate's verdict is in
+[verdict.md](verdict.md#what-was-measured).
 """
 
 T = TypeVar("T", bound=msgspec.Struct)
