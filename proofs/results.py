@@ -17,7 +17,7 @@ DOCUMENT = ROOT / "docs" / "proofs.md"
 
 _TITLE = """# Proofs
 
-What takes too long for a test, as `make proof` last found it. Each section is written by its proof; that of the gate's verdict is in
+What takes too long for a test, as `make proof` last found it. Each section is written by its proof; the gate's is in
 [verdict.md](verdict.md#what-was-measured).
 """
 

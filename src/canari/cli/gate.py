@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from canari.cli.number import NOT_NEGATIVE, POSITIVE, SECONDS, Number
 from canari.errors import ExitCode, UsageError
@@ -207,7 +208,8 @@ def plan(
         requests = record_same(baseline, candidate, rules.lasting(duration), out, rows_file=rows)
     else:
         raise UsageError("expected either --recording, or --baseline and --candidate, came neither")
-    needs = plan_gate(requests, rules, power=power, excess=excess, runs=runs)
+    with Console(stderr=True).status("") as status:
+        needs = plan_gate(requests, rules, power=power, excess=excess, runs=runs, tell=status.update)
     _show_needs(needs, rules.gates)
     warnings = []
     for seconds in sorted({one.duration for one in planned if one.duration is not None}):

@@ -142,15 +142,24 @@ def record_same(
     return recording.read(out / _REQUESTS)
 
 
-def plan_gate(requests: Sequence[Request], rules: Rules, *, power: float = 0.95, excess: float = 1.0, runs: int = 100) -> Needs:
+def plan_gate(
+    requests: Sequence[Request],
+    rules: Rules,
+    *,
+    power: float = 0.95,
+    excess: float = 1.0,
+    runs: int = 100,
+    tell: Callable[[str], object] = str,
+) -> Needs:
     """How long a gate with `rules` must last, from a recording of the stable version against itself.
 
     What must fail is beyond a rule's limit by `excess` times as much as the limit is beyond no change. `runs` gates are drawn of
-    each length. Raises `UsageError` where the recording does not fit the rules, or its arms are not alike.
+    each length; `tell` is called with what is simulated now, which takes minutes where gates must be long. Raises `UsageError`
+    where the recording does not fit the rules, or its arms are not alike.
     """
     source = _Source(_checked(requests, rules), rules)
     longest = min(LONGEST_S, _MOST_REQUESTS / (2 * rules.rate))
-    simulation = _Simulation(source, rules, power, runs, longest)
+    simulation = _Simulation(source, rules, power, runs, longest, tell)
     names = [name for name in rules.limits if _of_load(name)]
     if not names:
         raise UsageError(f"{rules.file}: no rule of the load, whose length could be planned")
@@ -302,12 +311,15 @@ def _scale(name: str, value: float) -> float:
 class _Simulation:
     """Gates drawn from a recording and judged."""
 
-    def __init__(self, source: _Source, rules: Rules, power: float, runs: int, longest: float) -> None:
+    def __init__(
+        self, source: _Source, rules: Rules, power: float, runs: int, longest: float, tell: Callable[[str], object]
+    ) -> None:
         self.source = source
         self.rules = rules
         self.power = power
         self.runs = runs
         self.longest = longest
+        self.tell = tell
         self._unchanged: dict[tuple[int, float], dict[str, Outcome]] = {}  # by run and seconds, of each rule
         self._ended: dict[float, list[Outcome]] = {}  # whole gates, by seconds
 
@@ -329,8 +341,8 @@ class _Simulation:
             forbidden=fault.forbidden,
             noise=noise,
             spread=spread,
-            passes_s=None if beyond else self._shortest(lambda run, seconds: self._passes(name, run, seconds)),
-            fails_s=None if beyond else self._shortest(lambda run, seconds: self._fails(name, fault.effect, run, seconds)),
+            passes_s=None if beyond else self._shortest(name, lambda run, seconds: self._passes(name, run, seconds)),
+            fails_s=None if beyond else self._shortest(name, lambda run, seconds: self._fails(name, fault.effect, run, seconds)),
             why=why,
         )
 
@@ -340,7 +352,7 @@ class _Simulation:
         seconds = math.inf if None in lengths else max(length or 0.0 for length in lengths)
         while seconds <= self.longest:
             seconds = math.ceil(seconds / _ROUNDED_S) * _ROUNDED_S
-            if self._often(self._is_clear, seconds):
+            if self._often("all rules", self._is_clear, seconds):
                 return seconds, self._ended[seconds]
             seconds *= _LENGTHENED
         return None, []
@@ -382,23 +394,24 @@ class _Simulation:
         measured = look(table, _load(table, rules, seconds, rules.warmup_s), rules, seconds)
         return {result.name: result.outcome for result in measured.results}
 
-    def _shortest(self, holds: Callable[[int, float], bool]) -> float | None:
+    def _shortest(self, name: str, holds: Callable[[int, float], bool]) -> float | None:
         """The shortest length at which something holds in the wanted share of the runs; None: not within the longest."""
         low, high = 0.0, _SHORTEST_S
-        while not self._often(holds, high):
+        while not self._often(name, holds, high):
             if high >= self.longest:
                 return None
             low, high = high, min(2 * high, self.longest)
         while low and high / low > _PRECISION:
             middle = math.sqrt(low * high)
-            if self._often(holds, middle):
+            if self._often(name, holds, middle):
                 high = middle
             else:
                 low = middle
         return high
 
-    def _often(self, holds: Callable[[int, float], bool], seconds: float) -> bool:
+    def _often(self, name: str, holds: Callable[[int, float], bool], seconds: float) -> bool:
         """Whether it holds in the wanted share of the runs; half of them are enough where it holds in each."""
+        self.tell(f"{name}: gates of {number(seconds)} s are simulated")
         exceptions = 0
         for run in range(self.runs):
             exceptions += not holds(run, seconds)
