@@ -215,7 +215,7 @@ inconclusive {_share(releases, "inconclusive")}; a gate took {seconds:.0f} s of 
 Gates failed by {failed}; undecided by {undecided}.
 """
     lines = []
-    for fault, runs in found.faults.items():
+    for fault, runs in ((fault, runs) for fault, runs in found.faults.items() if runs):
         gates = [run.release.gates[0] for run in runs]
         fails = sum(gate.outcome == "fail" for gate in gates)
         spent = ", ".join(f"{gate.seconds:.1f}" for gate in gates)
