@@ -18,6 +18,7 @@ from canari.gate.run import run_gate
 from canari.gate.shadow.answers import Tolerance
 from canari.gate.shadow.server import Shadow
 from canari.gate.verdict import EXIT_CODES, Verdict, line
+from canari.gate.words import number
 from canari.rehearsal.plan import Gate, load_plan, read_plan
 
 
@@ -272,5 +273,5 @@ def _show_needs(needs: Needs, gates: int) -> None:
 
 def _cells(one: RuleNeeds, longest: float) -> tuple[str, ...]:
     noise, spread = ("-" if value is None else f"{value:.2%}" for value in (one.noise, one.spread))
-    passes, fails = (f"> {longest:g} s" if seconds is None else f"{seconds:.3g} s" for seconds in (one.passes_s, one.fails_s))
+    passes, fails = (f"> {longest:g} s" if seconds is None else f"{number(seconds)} s" for seconds in (one.passes_s, one.fails_s))
     return one.name, one.allowed, one.forbidden, noise, spread, passes, fails

@@ -20,6 +20,7 @@ from canari.gate.report import charts
 from canari.gate.report.drawing import Numbers
 from canari.gate.report.page import environment, quantity_text
 from canari.gate.verdict import Look, Reading, RuleResult, Verdict, Version
+from canari.gate.words import number
 
 _MOST_ERRORS = 6
 _MOST_SPANS = 12  # of a table of latency over time
@@ -70,7 +71,7 @@ class Followed(NamedTuple):
         """When it was decided, in words."""
         if self.rule.outcome == "inconclusive":
             return "not decided"
-        return "at the end" if self.rule.decided_s is None else f"at {self.rule.decided_s:.3g} s"
+        return "at the end" if self.rule.decided_s is None else f"at {number(self.rule.decided_s)} s"
 
     def decided_at(self, look: Look) -> bool:
         """Whether this look decided it."""
@@ -137,7 +138,7 @@ def _spans(arms: Mapping[Arm, tuple[Numbers, Numbers]], seconds: float) -> list[
             good = within[np.isfinite(within)]
             cells += [quantity_text(float(np.percentile(good, level)), "ms") if len(good) else "-" for level in (50, 95)]
             cells.append(f"{len(within) - len(good):,}")
-        rows.append({"span": f"{begin:.3g} to {end:.3g} s", "cells": cells})
+        rows.append({"span": f"{number(begin)} to {number(end)} s", "cells": cells})
     return rows
 
 

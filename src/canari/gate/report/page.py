@@ -30,6 +30,7 @@ def environment(*packages: str) -> jinja2.Environment:
         finalize=lambda value: legal(value) if type(value) is str else value,  # what is Markup was made here
     )
     made.filters.update(value=value_text, interval=interval_text, limit=limit_text, reading=reading_text, ends=ends_text)
+    made.filters["number"] = number
     made.globals.update(marks=MARKS, sentences=sentences)
     return made
 

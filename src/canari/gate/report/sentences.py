@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from canari.gate.verdict import HEALTH, Outcome, RuleResult, Verdict
+from canari.gate.words import number
 
 HEADLINES: dict[Outcome, str] = {"pass": "Passed", "fail": "Failed", "inconclusive": "Inconclusive"}
 
@@ -45,7 +46,7 @@ def length(verdict: Verdict) -> str:
         return f"The planned load of {planned} was sent to its end."
     last = verdict.looks[-1] if verdict.looks else None
     by = f"by {last.seconds if last else verdict.duration_s:.4g} s of the planned {planned}"
-    saved = f"the load of the other {verdict.planned_s - verdict.duration_s:.3g} s was not sent"
+    saved = f"the load of the other {number(verdict.planned_s - verdict.duration_s)} s was not sent"
     match last.outcome if last else verdict.outcome:
         case "pass":
             return f"Good news came early: {by} each rule of the load had passed, so {saved}."
