@@ -63,15 +63,15 @@ class Errors(Fault):
 
 
 class Freezes(Fault):
-    """The whole proxy does nothing for some seconds of each period."""
+    """The whole proxy does nothing for some seconds, once each period."""
 
     def __init__(self, frozen: float, period: float) -> None:
         self._frozen, self._period = frozen, period
 
     async def freeze(self) -> None:
-        """For ever."""
+        """For ever, from a random moment on."""
+        await asyncio.sleep(random.uniform(0, self._period))
         while True:
-            await asyncio.sleep(random.uniform(0, self._period - self._frozen))
             began = time.monotonic()
             time.sleep(self._frozen)  # so that everything waits
             await asyncio.sleep(began + self._period - time.monotonic())

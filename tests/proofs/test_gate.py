@@ -1,5 +1,6 @@
 """A small sample of the proof that the gate does not lie, on a recorded trace; and whether it would notice what it is for."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from proofs.gate import real, report
 from proofs.gate.faults import FAULTS, waits
 from proofs.gate.peers import Threshold, closed_loop, is_high, kayenta, score, shift
 from proofs.gate.proxy import FAULTS as PROXIED
-from proofs.gate.proxy import proxy, times
+from proofs.gate.proxy import Freezes, proxy, times
 from proofs.gate.recording import record, traces
 from proofs.gate.releases import draw_gate, stream
 from proofs.gate.simulation import CLOSED_LOOP, KAYENTA, THRESHOLD, Gate, Judged, Plan, Release, compare_all, judge, simulate
@@ -176,6 +177,20 @@ def test_a_proxied_fault_is_as_large_as_its_caller_sees_it(
     assert np.quantile(slowed, q) / np.quantile(callers, q) == pytest.approx(factor, rel=0.06)
     if same is not None:
         assert np.quantile(slowed, same) / np.quantile(callers, same) < 1.1  # what the rules of lower quantiles allow
+
+
+def test_a_freezing_proxy_freezes_as_often_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen: list[float] = []
+
+    async def watch() -> None:
+        task = asyncio.create_task(Freezes(0.02, 0.1).freeze())
+        await asyncio.sleep(1)
+        task.cancel()
+
+    monkeypatch.setattr("proofs.gate.proxy.time.sleep", lambda seconds: frozen.append(time.monotonic()))
+    asyncio.run(watch())
+    assert len(frozen) >= 3
+    assert np.median(np.diff(frozen)) == pytest.approx(0.1, rel=0.5)
 
 
 def test_a_proxy_that_does_not_start_is_noticed(tmp_path: Path) -> None:
