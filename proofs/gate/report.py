@@ -97,7 +97,7 @@ def _recorded() -> str:
 
 `python -m proofs.gate record`, {machine()}. Two processes of one version of a model (a GLM of R, as `canari serve` starts it)
 under the gate's own generator: Poisson arrivals, 200 a second to each. The noisy neighbour takes every core for a random half of
-the time, in stretches of 2 to 20 s; "busy" is a machine that runs other work of all sorts meanwhile.
+the time, in stretches of 2 to 20 s.
 
 | traces | minutes | pairs of processes | requests | p50, ms | p95, ms | p99, ms | failed |
 |---|---:|---:|---:|---:|---:|---:|---:|
