@@ -28,6 +28,7 @@ from proofs.results import ProofError
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 14\r\n\r\n" + b'{"error":"no"}'
 _TIMES = "/proxy-times"
+_ASKS_TIMES = f"GET {_TIMES} ".encode()
 _REMEMBERED = 1000  # of the server's times
 _START_SECONDS = 20.0
 _TIMER = 0.002  # seconds that an event loop's timers may be late
@@ -134,7 +135,7 @@ class Proxy:
             their_reader, theirs = await asyncio.open_connection("127.0.0.1", self._port)
             while True:
                 request = await _message(reader)
-                if request.startswith(b"GET %b " % _TIMES.encode()):
+                if request.startswith(_ASKS_TIMES):
                     body = json.dumps([*self._times]).encode()
                     writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
                     continue

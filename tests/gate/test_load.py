@@ -23,14 +23,15 @@ import pytest
 from canari.gate.arrivals import due_times
 from canari.gate.plan import ARMS, Load, LoadPlan, Started
 from canari.gate.recording import Tail, read, to_table
+from canari.rehearsal.processes import free_ports
 from tests.gate.faulty import server
 
 pytestmark = pytest.mark.alone
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
+    (port,) = free_ports(1)
+    return port
 
 
 def a_plan(tmp_path: Path, url: str, **changes: Any) -> LoadPlan:

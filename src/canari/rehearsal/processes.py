@@ -16,9 +16,8 @@ import psutil
 from canari.errors import CanariError
 
 _LOOPBACK = "127.0.0.1"
-_PORTS = range(
-    10_000, 30_000
-)  # from 30000 on a cluster has its NodePorts, from 32768 on Linux takes some for outgoing connections
+# From 30000 on a cluster has its NodePorts, from 32768 on Linux takes some for outgoing connections.
+_PORTS = range(10_000, 30_000)
 
 
 class Process:
